@@ -1,0 +1,47 @@
+"""geomon tracks a program's AI and HTTP calls from inside.
+
+    @geomon.track_ai("summarize", model="gpt-4o")
+    async def summarize(text): ...
+
+Each call is timed, counted for Prometheus, priced, and written as one log record that carries the
+request and user ids. Nothing else needs to run.
+"""
+
+from __future__ import annotations
+
+from geomon import runtime as _runtime  # wires the defaults up
+from geomon.call import Attempt, Call, Code, Usage
+from geomon.context import bind, carry, get_context
+from geomon.runtime import Handle, configure
+from geomon.settings import Buckets
+from geomon.tracking import (
+    ActiveCall,
+    Meter,
+    current_call,
+    meter,
+    record,
+    track_ai,
+    track_request,
+)
+from geomon.version import __version__
+
+__all__ = [
+    "ActiveCall",
+    "Attempt",
+    "Buckets",
+    "Call",
+    "Code",
+    "Handle",
+    "Meter",
+    "Usage",
+    "__version__",
+    "bind",
+    "carry",
+    "configure",
+    "current_call",
+    "get_context",
+    "meter",
+    "record",
+    "track_ai",
+    "track_request",
+]

@@ -1,0 +1,112 @@
+"""Hands every finished call to every sink, each failure contained.
+
+A sink is a callable that takes a `Call`. If it has a method `started`, that is called with the
+`ActiveCall` when a call begins. Sinks run in the calling thread: one that hangs holds the program
+up, so a sink that talks to something slow puts the call into a queue of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from geomon import losses, settings
+from geomon.call import Call
+
+Sink = Callable[[Call], object]
+
+
+class Pipeline:
+    """The sinks of one configuration. Immutable: a call ends in the pipeline it began in."""
+
+    __slots__ = ("cost", "sinks", "started")
+
+    def __init__(
+        self,
+        sinks: Iterable[Sink],
+        cost: Callable[[Any], float | None] | None = None,
+    ) -> None:
+        self.sinks = tuple(sinks)
+        self.started: tuple[Callable[[Any], object], ...] = tuple(
+            sink.started for sink in self.sinks if callable(getattr(sink, "started", None))
+        )
+        self.cost = cost
+
+    def with_sinks(self, *more: Sink) -> Pipeline:
+        """The same pipeline with further sinks."""
+        return Pipeline((*self.sinks, *more), self.cost)
+
+
+OFF = Pipeline(())
+"""Takes calls and does nothing with them."""
+
+disabled = settings.disabled()
+"""Whether `GEOMON_DISABLED` makes all of geomon a no-op; read once, when geomon is imported."""
+
+_current: Pipeline | None = None
+_default: Callable[[], Pipeline] = lambda: OFF  # noqa: E731 - replaced by set_default
+
+
+def current() -> Pipeline:
+    """The pipeline in force; made by `set_default`'s function when first asked for."""
+    if disabled:
+        return OFF
+    return _current if _current is not None else _first_use()
+
+
+def _first_use() -> Pipeline:
+    pipeline = OFF
+    if not disabled:
+        try:
+            pipeline = _default()
+        except Exception as error:
+            losses.failed("dispatch", "setup_failed", error, "the default sinks")
+    install(pipeline)
+    return pipeline
+
+
+def in_force() -> Pipeline | None:
+    """The pipeline in force, if there is one by now."""
+    return _current
+
+
+def install(pipeline: Pipeline | None) -> Pipeline | None:
+    """Puts a pipeline in force and gives the earlier one; None returns to the default."""
+    global _current
+    earlier, _current = _current, pipeline
+    return earlier
+
+
+def set_default(make: Callable[[], Pipeline]) -> None:
+    """What makes the pipeline of a program that never called `configure()`."""
+    global _default
+    _default = make
+
+
+def started(pipeline: Pipeline, active: Any) -> None:
+    """Tells the sinks that want to know that a call has begun."""
+    for hook in pipeline.started:
+        try:
+            hook(active)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            losses.failed("sink", "started_failed", error, _name(hook))
+
+
+def emit(pipeline: Pipeline, call: Call) -> None:
+    """Hands a finished call to every sink."""
+    for sink in pipeline.sinks:
+        try:
+            sink(call)
+        except KeyboardInterrupt:  # the user's own, not the sink's
+            raise
+        except BaseException as error:
+            losses.failed("sink", "failed", error, _name(sink))
+
+
+def _name(sink: Any) -> str:
+    try:
+        return f"sink {sink!r}"
+    except Exception:
+        return f"sink of type {type(sink).__name__}"

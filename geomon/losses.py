@@ -1,0 +1,92 @@
+"""The counts of what was lost: nothing of geomon's fails silently, and nothing raises.
+
+A part of geomon that cannot do its work calls `count` or `failed`. The Prometheus sink shows the
+counts as `geomon_losses_total{part, reason}`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+Listener = Callable[[str, str, int], None]
+
+raising = False
+"""Whether `failed` raises; set by `geomon.testing`, so that a test sees what production contains."""
+
+_log = logging.getLogger("geomon")
+_lock = threading.RLock()
+_counts: dict[tuple[str, str], int] = {}
+_listeners: list[Listener] = []
+_said: set[tuple[str, str]] = set()
+
+
+def count(part: str, reason: str, amount: int = 1) -> None:
+    """Adds to the losses of `part`. Both words become metric labels: keep them few."""
+    with _lock:
+        key = (part, reason)
+        _counts[key] = _counts.get(key, 0) + amount
+        for listener in _listeners:
+            listener(part, reason, amount)
+
+
+def failed(part: str, reason: str, error: BaseException, detail: str = "") -> None:
+    """Counts a failure inside geomon and logs the first of its kind.
+
+    Raises:
+        BaseException: `error` itself, while `raising` is set.
+    """
+    if raising:
+        raise error
+    try:
+        count(part, reason)
+        say_once(part, reason, f"{detail or part}: {type(error).__name__}", error)
+    except Exception:  # the program goes on, even when its own logging is what fails
+        return
+
+
+def say_once(part: str, reason: str, text: str, error: BaseException | None = None) -> None:
+    """Logs a warning the first time that `part` loses something for `reason`."""
+    with _lock:
+        if (part, reason) in _said:
+            return
+        _said.add((part, reason))
+    trace = (type(error), error, error.__traceback__) if error is not None else None
+    _log.warning("geomon lost something (further ones are only counted): %s", text, exc_info=trace)
+
+
+def counts() -> dict[tuple[str, str], int]:
+    """What has been lost so far, by part and reason."""
+    with _lock:
+        return dict(_counts)
+
+
+def subscribe(listener: Listener) -> Callable[[], None]:
+    """Tells `listener` of every loss, past ones first; gives the function that ends it."""
+    with _lock:
+        for (part, reason), amount in _counts.items():
+            listener(part, reason, amount)
+        _listeners.append(listener)
+    return lambda: _unsubscribe(listener)
+
+
+def _unsubscribe(listener: Listener) -> None:
+    with _lock:
+        if listener in _listeners:
+            _listeners.remove(listener)
+
+
+def _renew_lock() -> None:  # a fork may have happened while another thread held it
+    global _lock
+    _lock = threading.RLock()
+
+
+def _at_fork() -> None:
+    import os
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_renew_lock)
+
+
+_at_fork()

@@ -1,0 +1,87 @@
+"""The bounds of metric labels: how long a value may be, and how many there may be."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from geomon import losses
+
+OTHER = "other"
+UNKNOWN = "unknown"
+_MOST_CHARACTERS = 200
+_METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+)
+
+
+def text(value: Any) -> str:
+    """A label value: a string that can be encoded, of at most 200 characters."""
+    if value is None or value == "":
+        return UNKNOWN
+    if not isinstance(value, str):
+        try:
+            value = str(value)
+        except Exception:
+            return OTHER
+    if len(value) > _MOST_CHARACTERS:
+        value = value[: _MOST_CHARACTERS - 1] + "…"
+    if not value.isascii():
+        value = value.encode("utf-8", "replace").decode()  # lone surrogates
+    return str(value)
+
+
+def method(value: Any) -> str:
+    """An HTTP method that the standards know, else `other`."""
+    return value if value in _METHODS else OTHER
+
+
+def status(value: Any) -> str:
+    """An HTTP status code, else `unknown`."""
+    return str(int(value)) if isinstance(value, int) and 100 <= value <= 599 else UNKNOWN
+
+
+class LabelGuard:
+    """Bounds the values of one label key, over all metrics that carry it.
+
+    Past the limit a new value becomes `other`, for every metric alike, so that one call is never
+    split. A key of two labels, (type, model), gives up the model first and the type last.
+
+    Args:
+        part: What is bounded, for the count of losses.
+        limit: How many keys may be told apart.
+    """
+
+    def __init__(self, part: str, limit: int) -> None:
+        self._part = part
+        self._limit = limit
+        self._known: set[tuple[str, ...]] = set()
+        self._firsts: set[str] = set()
+        self._lock = threading.Lock()
+
+    def admit(self, *values: str) -> tuple[str, ...]:
+        """The label values to count under."""
+        with self._lock:
+            admitted = self._admit(values)
+        if admitted != values:
+            losses.count("labels", self._part)
+            losses.say_once(
+                "labels",
+                self._part,
+                f"more than {self._limit} values of {self._part}: new ones count as {OTHER!r}",
+            )
+        return admitted
+
+    def _admit(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        if values in self._known:
+            return values
+        if len(self._known) < self._limit:
+            self._known.add(values)
+            self._firsts.add(values[0])
+            return values
+        if len(values) == 1:
+            return (OTHER,)
+        if values[0] in self._firsts or len(self._firsts) < self._limit:
+            self._firsts.add(values[0])
+            return (values[0], *(OTHER for _ in values[1:]))
+        return (OTHER,) * len(values)

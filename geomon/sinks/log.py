@@ -1,0 +1,125 @@
+"""One log record a call, on `geomon.ai` or `geomon.http`.
+
+INFO when it went well, WARNING when it failed, was cancelled or was abandoned. The record stands at
+the decorated function or with-block; labels, measurements and context are its extra attributes.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from geomon.call import Call, Usage
+
+_LOGGERS = {
+    "ai": logging.getLogger("geomon.ai"),
+    "request": logging.getLogger("geomon.http"),
+    "client_request": logging.getLogger("geomon.http"),
+}
+_LABELS = (
+    "kind",
+    "type",
+    "model",
+    "provider",
+    "method",
+    "endpoint",
+    "host",
+    "status",
+    "outcome",
+    "error_type",
+    "duration",
+    "time_to_first_token",
+    "time_per_output_token",
+    "response_model",
+    "trace_id",
+    "span_id",
+)
+_COUNTS = ("input", "output", "cached_input", "cache_write", "reasoning")
+_RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+class LogSink:
+    """Writes each call as one record of the standard library's logging.
+
+    Args:
+        capture_content: Whether the text of an exception, which may quote a prompt, is written.
+    """
+
+    def __init__(self, capture_content: bool = False) -> None:
+        self._capture_content = capture_content
+
+    def __call__(self, call: Call) -> None:
+        logger = _LOGGERS[call.kind]
+        level = logging.INFO if call.outcome == "ok" else logging.WARNING
+        if logger.isEnabledFor(level):
+            logger.handle(self._record(logger, level, call))
+
+    def _record(self, logger: logging.Logger, level: int, call: Call) -> logging.LogRecord:
+        code = call.code
+        file, line, function = code if code is not None else ("(unknown file)", 0, None)
+        record = logger.makeRecord(
+            logger.name, level, file, line, _message(call), (), None, function
+        )
+        attributes = vars(record)
+        for name, value in self._extras(call).items():
+            # a bound name like "message" must not overwrite the record's own
+            attributes[f"context_{name}" if name in _RESERVED else name] = value
+        return record
+
+    def _extras(self, call: Call) -> dict[str, Any]:
+        extras: dict[str, Any] = {**call.attributes, **call.context}
+        for name in _LABELS:
+            value = getattr(call, name)
+            if value is not None:
+                extras[name] = value
+        if call.finish_reasons:
+            extras["finish_reasons"] = list(call.finish_reasons)
+        if call.attempts:
+            extras["attempts"] = len(call.attempts)
+        if call.usage:
+            extras.update(_spend(call))
+        if call.error is not None:
+            extras["exception_type"] = _class_name(call.error)
+            if self._capture_content:
+                extras["exception_message"] = _text(call.error)
+        return extras
+
+
+def _spend(call: Call) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    for name in _COUNTS:
+        known = [count for used in call.usage if (count := getattr(used, name)) is not None]
+        if known:
+            extras[f"{name}_tokens"] = sum(known)
+    if call.cost is not None:
+        extras["cost"] = call.cost
+    if len(call.usage) > 1:
+        extras["usage"] = [_entry(used) for used in call.usage]
+    return extras
+
+
+def _entry(used: Usage) -> dict[str, Any]:
+    return {name: value for name, value in used._asdict().items() if value is not None}
+
+
+def _message(call: Call) -> str:
+    if call.kind == "ai":
+        what = f"{call.type} {call.model}" if call.model else f"{call.type}"
+    else:
+        what = f"{call.method} {call.endpoint or call.host} {call.status}"
+    error = f" ({call.error_type})" if call.error_type else ""
+    return f"{what} {call.outcome}{error} in {call.duration:.3f} s"
+
+
+def _class_name(error: BaseException) -> str:
+    cls = type(error)
+    return (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return f"<{type(error).__name__} without a text>"

@@ -1,0 +1,18 @@
+"""The primitive behind every decorator, with-block, middleware and client wrapper."""
+
+from geomon.tracking.active import ActiveCall, Meter, drain
+from geomon.tracking.current import current_call, meter, record
+from geomon.tracking.trackers import Tracker, track_ai, track_client, track_request
+
+__all__ = [
+    "ActiveCall",
+    "Meter",
+    "Tracker",
+    "current_call",
+    "drain",
+    "meter",
+    "record",
+    "track_ai",
+    "track_client",
+    "track_request",
+]

@@ -1,0 +1,80 @@
+"""Begins calls, and finds the one that is current."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from typing import Any
+
+from geomon import context, dispatch
+from geomon.tracking.active import (
+    ENDING,
+    OPEN,
+    ActiveCall,
+    Meter,
+    Spec,
+    enclosing,
+    first_open,
+)
+
+_current = context.current_call
+
+
+def meter() -> Meter:
+    """A block that adds up the calls inside it: `with geomon.meter() as m: ...; m.cost`.
+
+    It is the program's own budget check. What a client's call costs is known when it ends, and a
+    call that is still open when the block ends is not counted.
+    """
+    return Meter()
+
+
+def current_call() -> ActiveCall | None:
+    """The innermost open call here; None outside any."""
+    here = enclosing()
+    while isinstance(here, Meter):
+        here = first_open(here._parent)
+    return here
+
+
+def record(response: Any) -> None:
+    """Reads tokens and model from a client's response into the current call.
+
+    For functions that return something else than the response; without a current call it does
+    nothing.
+    """
+    call = current_call()
+    if call is not None:
+        call.record(response)
+
+
+def begin(tracker: Spec) -> ActiveCall:
+    """A new open call; not yet the current one."""
+    here = _current.get()
+    if here is None:
+        active = ActiveCall(tracker, None)
+    else:
+        if here._state == ENDING and here._thread == get_ident():
+            active = ActiveCall(tracker, None)  # made by a sink: geomon does not track itself
+            active._pipeline = dispatch.OFF
+            return active
+        parent = here if here._state == OPEN else first_open(here._parent)
+        active = ActiveCall(tracker, parent)
+        if tracker.client and _merge(active):
+            return active
+    if active._pipeline.started:
+        dispatch.started(active._pipeline, active)
+    return active
+
+
+def _merge(active: ActiveCall) -> bool:
+    """Finds the AI call that a client's call is a part of."""
+    target = active._parent
+    while target is not None:
+        if isinstance(target, ActiveCall) and target.kind == "ai" and target._state == OPEN:
+            break
+        target = target._parent
+    if target is None or not target._tracker.merge:
+        return False
+    active._merges_into = target
+    active._announced = False
+    return True

@@ -1,0 +1,197 @@
+"""`track_ai` and `track_request`: each a decorator and a with-block, sync and async."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar, cast, overload
+
+from geomon import clock, context, dispatch
+from geomon.call import Code
+from geomon.tracking.active import OPEN, ActiveCall, Spec, finish, leave
+from geomon.tracking.current import begin
+from geomon.tracking.wrapping import wrap
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_current = context.current_call
+
+
+class Tracker:
+    """Starts calls; made by `track_ai` and `track_request`.
+
+    One tracker may decorate many functions and be entered many times at once.
+    """
+
+    __slots__ = ("_open", "_spec")
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._open: list[tuple[ActiveCall, int]] = []
+
+    def __call__(self, function: F) -> F:
+        """Decorates a function, method or callable object, which keeps its type.
+
+        Raises:
+            TypeError: it is not something that can be called.
+        """
+        if dispatch.disabled:
+            return function
+        return cast(F, wrap(function, self._spec))
+
+    def __enter__(self) -> ActiveCall:
+        return self._enter(sys._getframe(1))
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._exit(exc, sys._getframe(1))
+
+    async def __aenter__(self) -> ActiveCall:
+        return self._enter(sys._getframe(1))
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._exit(exc, sys._getframe(1))
+
+    def _enter(self, frame: types.FrameType) -> ActiveCall:
+        code, spec = frame.f_code, self._spec
+        if spec.kind == "ai" and spec.type is None:
+            spec = spec._replace(type=code.co_name)
+        active = begin(spec)
+        active.code = Code(code.co_filename, frame.f_lineno, code.co_qualname)
+        self._open.append((active, id(frame)))
+        _current.set(active)
+        return active
+
+    def _exit(self, error: BaseException | None, frame: types.FrameType) -> None:
+        at = clock.monotonic()
+        active = self._leaving(id(frame))
+        if active is not None:
+            finish(active, error, at)
+            leave(active)
+
+    def _leaving(self, frame: int) -> ActiveCall | None:
+        """The entry that this exit belongs to.
+
+        It is the last one of the same frame: two generators may hold one tracker's blocks open
+        and leave them in any order. An exit stack has no such frame: there it is the innermost
+        one of this context.
+        """
+        entries = self._open
+        found = _last(entries, lambda active, entered_in: entered_in == frame)
+        if found is None:
+            here = _chain(_current.get())
+            found = _last(entries, lambda active, _: any(active is call for call in here))
+        if found is None and entries:
+            found = entries[-1]
+        if found is not None:
+            entries.remove(found)
+            return found[0]
+        return None
+
+
+def _last(
+    entries: list[tuple[ActiveCall, int]], matches: Callable[[ActiveCall, int], bool]
+) -> tuple[ActiveCall, int] | None:
+    return next((entry for entry in reversed(list(entries)) if matches(*entry)), None)
+
+
+def _chain(here: Any) -> list[Any]:
+    chain = []
+    while here is not None:
+        if here._state == OPEN:
+            chain.append(here)
+        here = here._parent
+    return chain
+
+
+@overload
+def track_ai(function: F, /) -> F: ...
+
+
+@overload
+def track_ai(
+    type: str | None = None,
+    *,
+    model: str | None = None,
+    provider: str | None = None,
+    merge: bool = True,
+) -> Tracker: ...
+
+
+def track_ai(
+    type: Any = None,
+    *,
+    model: str | None = None,
+    provider: str | None = None,
+    merge: bool = True,
+) -> Any:
+    """Tracks calls to an AI model: `@track_ai`, `@track_ai("summarize")`, `with track_ai("chat")`.
+
+    A decorated function's return value is read for model and tokens when it is a client's response
+    or stream; a with-block hands its response to `call.record(response)`.
+
+    Args:
+        type: What the calls are for, in few different words: it becomes a metric label. The
+            function's name where it is left out.
+        model: The requested model, so that failures are counted under it too.
+        provider: The provider's id, where responses do not tell: `openai`, `anthropic`, ...
+        merge: Whether calls that an instrumented client makes inside are a part of this one
+            (default), or count by themselves too.
+
+    Raises:
+        TypeError: an argument has the wrong type, or what is decorated cannot be called.
+    """
+    if type is not None and not isinstance(type, str):
+        return Tracker(Spec("ai"))(type)
+    _check_text("track_ai", 'type, as in track_ai("summarize")', type)
+    _check_text("track_ai", 'model, as in model="gpt-4o"', model)
+    _check_text("track_ai", 'provider, as in provider="openai"', provider)
+    if not isinstance(merge, bool):
+        raise TypeError(f"track_ai(merge={merge!r}): write merge=True or merge=False")
+    return Tracker(Spec("ai", type=type, model=model, provider=provider, merge=merge))
+
+
+def track_request(method: str, endpoint: str) -> Tracker:
+    """Tracks requests that the program serves: `with track_request("POST", "/v1/render")`.
+
+    The status is 200 unless `request.status` is set; on an exception it is the exception's
+    `status_code`, else 500.
+
+    Args:
+        method: The HTTP method.
+        endpoint: The route template, with names in place of values: `/items/{id}`.
+
+    Raises:
+        TypeError: it is used bare, or an argument has the wrong type.
+    """
+    if callable(method):
+        raise TypeError(
+            "track_request needs a method and an endpoint: "
+            '@track_request("GET", "/items/{id}"), not @track_request'
+        )
+    _check_text("track_request", 'method, as in track_request("GET", "/items")', method, True)
+    _check_text("track_request", 'endpoint, as in track_request("GET", "/items")', endpoint, True)
+    return Tracker(Spec("request", method=method.upper(), endpoint=endpoint))
+
+
+def track_client(type: str, *, provider: str | None = None, model: str | None = None) -> Tracker:
+    """Tracks a call that an instrumented client makes; merges into an enclosing AI call."""
+    return Tracker(Spec("ai", type=type, model=model, provider=provider, client=True))
+
+
+def _check_text(function: str, what: str, value: Any, needed: bool = False) -> None:
+    if value is None and not needed:
+        return
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{function} takes a string for {what}; it got {value!r}")

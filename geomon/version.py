@@ -1,0 +1,3 @@
+"""geomon's version."""
+
+__version__ = "0.1.0"
