@@ -15,7 +15,6 @@ import logging
 import math
 import statistics
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,13 +30,15 @@ from provider_server import ModelLedger, ProviderServer
 from rich import box
 from rich.console import Console
 from rich.json import JSON
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 import geomon
 from geomon.call import Call
 
 KINDS = ("input", "output", "cached_input", "cache_write", "reasoning")
+SCENARIOS = {3: "rate-limit", 7: "slow", 9: "cut-off", 13: "server-error", 17: "slow"}
+"""How the calls of each feature go, in every 20 of them; the others go well."""
 
 
 class Assistant:
@@ -86,13 +87,13 @@ class Assistant:
         geomon.record(response)
         return response.data[0].embedding
 
-    @geomon.track_ai("chat", model="claude-sonnet-4-5")
+    @geomon.track_ai("chat", model="claude-sonnet-5")
     async def chat(
         self, prompt: str, headers: dict[str, str]
     ) -> anthropic.AsyncStream[RawMessageStreamEvent]:
         """Return an async stream."""
         return await self.claude_async.messages.create(
-            model="claude-sonnet-4-5",
+            model="claude-sonnet-5",
             max_tokens=200,
             messages=[{"role": "user", "content": prompt}],
             stream=True,
@@ -173,10 +174,12 @@ def run(calls: int, progress: Callable[[], object] = lambda: None) -> Outcome:
         geomon.meter() as meter,
     ):
         asyncio.run(_make_calls(calls, server.url, progress))
+    served = server.ledger.models
+    models = {str(call.model) for call in seen} | served.keys()
     checks = [
         check
-        for model, ledger in sorted(server.ledger.models.items())
-        for check in _compare(model, ledger, seen, registry)
+        for model in sorted(models)
+        for check in _compare(model, served.get(model, ModelLedger()), seen, registry)
     ]
     return Outcome(seen, records.records, meter, registry, checks)
 
@@ -196,16 +199,17 @@ async def _make_calls(calls: int, url: str, progress: Callable[[], object]) -> N
     async def one(number: int) -> None:
         async with at_once:
             with geomon.bind(request_id=f"r-{number}", user_id=f"u-{number % 7}"):
-                await _use(features[number % len(features)], f"Question {number}")
+                scenario = SCENARIOS.get(number // len(features) % 20, "ok")
+                feature = features[number % len(features)]
+                await _use(feature, f"Question {number}", {"x-scenario": scenario})
             progress()
 
     await asyncio.gather(*(one(number) for number in range(calls)))
     await assistant.close()
 
 
-async def _use(feature: Callable[..., Any], prompt: str) -> None:
+async def _use(feature: Callable[..., Any], prompt: str, headers: dict[str, str]) -> None:
     """Call one feature as a web handler would: read its stream, survive its errors."""
-    headers = {"x-scenario": _scenario(prompt)}
     try:
         if inspect.iscoroutinefunction(feature):
             answer = await feature(prompt, headers)
@@ -223,14 +227,6 @@ def _use_in_thread(feature: Callable[..., Any], prompt: str, headers: dict[str, 
     if hasattr(answer, "__next__"):
         for _ in answer:
             pass
-
-
-def _scenario(prompt: str) -> str:
-    share = zlib.crc32(prompt.encode()) % 100
-    for limit, scenario in ((5, "rate-limit"), (9, "server-error"), (14, "cut-off"), (22, "slow")):
-        if share < limit:
-            return scenario
-    return "ok"
 
 
 class _Records(logging.Handler):
@@ -279,21 +275,16 @@ def _compare(
         shown = counted("ai_tokens_total", token_type=kind)
         return Check(model, f"{kind} tokens", used, shown, ledger.tokens[kind])
 
-    answered = sum(call.outcome == "ok" for call in calls)
-    return [
-        Check(model, "requests", len(calls), counted("ai_requests_total"), ledger.requests),
-        Check(
-            model,
-            "answered",
-            answered,
-            counted("ai_requests_total") - counted("ai_errors_total"),
-            ledger.ok,
-        ),
+    requests = counted("ai_requests_total")
+    answered = requests - counted("ai_errors_total")
+    checks = [
+        Check(model, "requests", len(calls), requests, ledger.requests),
+        Check(model, "answered", len(calls) - by_error.total(), answered, ledger.ok),
         errors("429 rate limit", "rate_limit", ledger.errors[429]),
         errors("500 server error", "server_error", ledger.errors[500]),
         errors("cut off midway", "connection", ledger.cut_off),
-        *(tokens(kind) for kind in KINDS if ledger.tokens[kind]),
     ]
+    return checks + [check for kind in KINDS if any((check := tokens(kind))[2:])]
 
 
 # --- for people
@@ -304,12 +295,7 @@ def main(calls: int = 360) -> int:
     if not console.is_terminal:
         console = Console(width=120)
     console.rule("[bold]geomon[/bold]: your AI calls, seen from inside")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("calling OpenAI and Anthropic", total=calls)
         outcome = run(calls, lambda: bar.advance(task))
@@ -358,26 +344,28 @@ def _milliseconds(seconds: list[float], quantile: float) -> str:
 
 
 def _show_record(console: Console, outcome: Outcome) -> None:
-    failed = [record for record in outcome.records if vars(record).get("outcome") == "error"]
-    if not outcome.records:
-        return
-    record = (failed or outcome.records)[0]
+    record = next(
+        r for r in outcome.records if vars(r)["outcome"] == "ok" and vars(r)["type"] == "draft"
+    )
     usual = vars(logging.makeLogRecord({})).keys() | {"message", "taskName"}
     extras = {name: value for name, value in vars(record).items() if name not in usual}
-    console.print(
-        f"One of {len(outcome.records)} log records, logger {record.name}, {record.levelname}:"
-    )
+    console.print(f"One of {len(outcome.records)} log records of {record.name}:")
     console.print(JSON(json.dumps({"message": record.getMessage()} | extras, default=str)))
 
 
 def _show_metrics(console: Console, outcome: Outcome) -> None:
-    wanted = ("ai_requests_total", "ai_errors_total", "ai_cost_usd_total", "ai_tokens_total")
     lines = generate_latest(outcome.registry).decode().splitlines()
-    shown = [line for line in lines if line.startswith(wanted)]
-    console.print("\n/metrics, for Prometheus:")
+    shown = [
+        line
+        for line in lines
+        if line.startswith("ai_")
+        and 'type="draft"' in line
+        and not line.split("{")[0].endswith(("_bucket", "_created"))
+    ]
+    console.print(f"\n/metrics, {len(shown)} of {len(lines)} lines:")
     for line in shown:
-        console.print("  " + line, markup=False, soft_wrap=True)
-    console.print(f"  … and {len(lines) - len(shown)} more lines: durations, first tokens, …")
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print()
 
 
 def _show_checks(console: Console, outcome: Outcome) -> None:

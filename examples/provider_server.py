@@ -45,7 +45,11 @@ class ModelLedger:
     cut_off: int = 0
     """Answers broken off in the middle."""
     tokens: Counter[str] = field(default_factory=Counter)
-    """Tokens told to clients: `input`, `output`, `cached_input`, `cache_write`, `reasoning`."""
+    """Tokens told to clients: `input`, `output`, `cached_input`, `cache_write`, `reasoning`.
+
+    Final counts only. The start of an Anthropic stream tells the input for good, and of the output
+    what is generated so far: where the stream is then cut off, no output stands here.
+    """
 
     @property
     def failed(self) -> int:
@@ -138,10 +142,13 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
-    def do_POST(self) -> None:
-        # a client that has gone away, which a client may at any time
+    def handle(self) -> None:
+        """Serve one connection, until either side closes it; a client may at any time."""
         with suppress(ConnectionError):
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            super().handle()
+
+    def do_POST(self) -> None:
+        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the ledger holds it all."""
@@ -362,7 +369,7 @@ def _message(request: Body, tokens: _Tokens) -> _Answer:
     ]
     events: list[Event] = [(name, {"type": name} | values) for name, values in steps]
     # Anthropic thinks within `output_tokens`, and tells no reasoning tokens apart
-    first = _told(tokens, reasoning=0, output=1)
+    first = _told(tokens, reasoning=0, output=0)
     return _Answer(body, events, _told(tokens, reasoning=0), first)
 
 

@@ -27,9 +27,8 @@ class Pipeline:
         cost: Callable[[Any], float | None] | None = None,
     ) -> None:
         self.sinks = tuple(sinks)
-        self.started: tuple[Callable[[Any], object], ...] = tuple(
-            sink.started for sink in self.sinks if callable(getattr(sink, "started", None))
-        )
+        hooks = (getattr(sink, "started", None) for sink in self.sinks)
+        self.started: tuple[Callable[[Any], object], ...] = tuple(filter(callable, hooks))
         self.cost = cost
 
     def with_sinks(self, *more: Sink) -> Pipeline:
@@ -88,10 +87,8 @@ def started(pipeline: Pipeline, active: Any) -> None:
     for hook in pipeline.started:
         try:
             hook(active)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
-            losses.failed("sink", "started_failed", error, _name(hook))
+            contain("started_failed", hook, error)
 
 
 def emit(pipeline: Pipeline, call: Call) -> None:
@@ -99,10 +96,19 @@ def emit(pipeline: Pipeline, call: Call) -> None:
     for sink in pipeline.sinks:
         try:
             sink(call)
-        except KeyboardInterrupt:  # the user's own, not the sink's
-            raise
         except BaseException as error:
-            losses.failed("sink", "failed", error, _name(sink))
+            contain("failed", sink, error)
+
+
+def contain(reason: str, sink: Any, error: BaseException) -> None:
+    """Counts what a sink raised.
+
+    Raises:
+        KeyboardInterrupt: it was one: the user's own, not the sink's.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    losses.failed("sink", reason, error, _name(sink))
 
 
 def _name(sink: Any) -> str:

@@ -59,22 +59,21 @@ def test_every_number_shown_is_the_servers(outcome: Any) -> None:
 
 
 def test_every_model_and_every_way_to_fail_is_compared(outcome: Any) -> None:
-    assert {check.model for check in outcome.checks} == {
+    served = {(check.model, check.what): check.in_ledger for check in outcome.checks}
+    models = (
         "claude-haiku-4-5",
-        "claude-sonnet-4-5",
+        "claude-sonnet-5",
         "gpt-4o",
         "gpt-4o-mini",
         "o4-mini",
         "text-embedding-3-small",
-    }
-    served: dict[str, float] = {}
-    for check in outcome.checks:
-        served[check.what] = served.get(check.what, 0) + check.in_ledger
-    assert served["requests"] == 120
-    assert {what for what, number in served.items() if number == 0} == set()
-    assert {"429 rate limit", "500 server error", "cut off midway", "reasoning tokens"} <= set(
-        served
     )
+    whats = {"requests": 20, "429 rate limit": 1, "500 server error": 1, "cut off midway": 1}
+    assert {(model, what): served[model, what] for model in models for what in whats} == {
+        (model, what): number for model in models for what, number in whats.items()
+    }
+    assert {model for model, _ in served} == set(models)
+    assert min(served.values()) > 0
 
 
 def test_the_meter_adds_up_to_the_calls(outcome: Any) -> None:
@@ -93,11 +92,34 @@ def test_streams_have_a_time_to_first_token(outcome: Any) -> None:
     assert timed == {"draft", "chat"}
 
 
-def test_a_number_that_differs_is_said_and_fails() -> None:
+def test_numbers_that_differ_are_said_and_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import demo
+    import provider_server
+
+    write = provider_server.Ledger.write
+
+    def write_twice(self: Any, model: str, **values: Any) -> None:
+        write(self, model, **values)
+        write(self, model, **values)
+
+    monkeypatch.setattr(provider_server.Ledger, "write", write_twice)
+    assert demo.main(12) == 1
+    assert "DIFFERS" in capsys.readouterr().out
+
+
+def test_calls_that_never_reached_the_server_are_a_difference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import demo
 
-    check = demo.Check("gpt-4o", "requests", 3, 3, 4)
-    assert not check.agrees
+    def fail(*args: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(anthropic.resources.Messages, "create", fail)
+    outcome = demo.run(12)
+    assert {check.model for check in outcome.checks if not check.agrees} == {"claude-haiku-4-5"}
 
 
 def test_the_command_says_that_all_is_equal_in_plain_text() -> None:

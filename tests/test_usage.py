@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from anthropic.types import Message
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import BaseModel
 
 from geomon import losses
 from geomon.call import Usage
@@ -105,7 +107,7 @@ MESSAGE = {
     "id": "msg-1",
     "type": "message",
     "role": "assistant",
-    "model": "claude-sonnet-4-5",
+    "model": "claude-sonnet-5",
     "content": [{"type": "text", "text": "hi"}],
     "stop_reason": "end_turn",
     "stop_sequence": None,
@@ -117,7 +119,7 @@ MESSAGE = {
         "output_tokens_details": {"thinking_tokens": 6},
     },
 }
-MESSAGE_READ = Usage("claude-sonnet-4-5", "anthropic", 350, 20, 300, 40, 6)
+MESSAGE_READ = Usage("claude-sonnet-5", "anthropic", 350, 20, 300, 40, 6)
 
 
 def chunk(
@@ -275,7 +277,11 @@ def claude(url: str) -> Iterator[anthropic.Anthropic]:
 
 
 ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
-ASK_CLAUDE: Any = {**ASK, "model": "claude-sonnet-4-5", "max_tokens": 9}
+ASK_CLAUDE: Any = {**ASK, "model": "claude-sonnet-5", "max_tokens": 9}
+
+
+class Word(BaseModel):
+    word: str
 
 
 def lost(reason: str) -> int:
@@ -310,11 +316,6 @@ def test_the_source_is_the_response_itself(oai: openai.OpenAI) -> None:
 
 
 def test_a_parsed_chat_completion_is_one_too(oai: openai.OpenAI) -> None:
-    from pydantic import BaseModel
-
-    class Word(BaseModel):
-        word: str
-
     response = oai.chat.completions.parse(**ASK, response_format=Word)
     assert usage_of(response) == CHAT_READ
 
@@ -352,7 +353,7 @@ def test_a_transcription_is_read(oai: openai.OpenAI) -> None:
 
 def test_a_message_adds_cached_tokens_to_its_input(claude: anthropic.Anthropic) -> None:
     response = claude.messages.create(**ASK_CLAUDE)
-    expected = Reading("claude-sonnet-4-5", "anthropic", MESSAGE_READ, ("end_turn",))
+    expected = Reading("claude-sonnet-5", "anthropic", MESSAGE_READ, ("end_turn",))
     assert read(response) == expected._replace(source=response)
 
 
@@ -469,9 +470,9 @@ def test_a_message_stream_adds_up_its_events(claude: anthropic.Anthropic) -> Non
     reading = reader.reading()
     assert reading is not None
     assert contents.count(True) == 1
-    assert reading == Reading(
-        "claude-sonnet-4-5", "anthropic", MESSAGE_READ, ("end_turn",)
-    )._replace(source=reading.source)
+    assert reading == Reading("claude-sonnet-5", "anthropic", MESSAGE_READ, ("end_turn",))._replace(
+        source=reading.source
+    )
 
 
 def test_the_message_stream_helper_is_read_alike(claude: anthropic.Anthropic) -> None:
@@ -494,7 +495,7 @@ def test_a_message_stream_broken_off_knows_its_input_only() -> None:
     reading = reader.reading()
     assert reading is not None
     assert (reading.usage, reading.final) == (
-        Usage("claude-sonnet-4-5", "anthropic", 350, None, 300, 40),
+        Usage("claude-sonnet-5", "anthropic", 350, None, 300, 40),
         False,
     )
 
@@ -505,7 +506,7 @@ def test_a_message_delta_that_restates_the_input_replaces_it() -> None:
     _, reader = fed(events)
     reading = reader.reading()
     assert reading is not None
-    assert reading.usage == Usage("claude-sonnet-4-5", "anthropic", 311, 20, 300, 0, 6)
+    assert reading.usage == Usage("claude-sonnet-5", "anthropic", 311, 20, 300, 0, 6)
 
 
 @pytest.mark.parametrize("last", ["incomplete", "failed"])
@@ -640,6 +641,17 @@ def test_a_dict_is_read_by_its_shape(response: dict[str, Any], expected: Usage) 
         ([*CHUNKS, USAGE_CHUNK], CHAT_READ),
         (response_events(), RESPONSE_READ),
         (message_events(), MESSAGE_READ),
+        (
+            [{"type": "image_generation.completed", "usage": IMAGES["usage"]}],
+            Usage("unknown", "openai", 9, 400),
+        ),
+        (
+            [
+                {"type": "transcript.text.delta", "delta": "hi"},
+                {"type": "transcript.text.done", "text": "hi", "usage": TRANSCRIPTION["usage"]},
+            ],
+            Usage("unknown", "openai", 30, 2),
+        ),
     ],
 )
 def test_dicts_of_a_stream_are_read_by_their_shape(
@@ -704,7 +716,7 @@ def test_reasoning_that_a_server_reports_apart_is_added_to_the_output() -> None:
 
 class Raising(ChatCompletion):
     @property
-    def choices(self) -> Any:  # type: ignore[override]
+    def choices(self) -> Any:
         raise RuntimeError("no")
 
 
@@ -789,8 +801,6 @@ def test_the_memory_of_types_is_bounded() -> None:
 
 
 def test_the_clients_are_not_imported() -> None:
-    import subprocess
-
     code = (
         "import sys, geomon.usage; print({'openai', 'anthropic', 'genai_prices'} & {*sys.modules})"
     )

@@ -1,18 +1,22 @@
 """The metric families of calls, made once a registry and namespace.
 
-In multiprocess mode gauges add up over the living workers.
+In multiprocess mode they are prometheus-client's own, and gauges add up over the living workers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, values
 
 from geomon.settings import Buckets
+from geomon.sinks import store
 
 _MARK = "_geomon_families"
 _AI = ("type", "model")
+
+GaugeMode = Literal["livesum", "livemostrecent"]
 
 
 class Families:
@@ -104,16 +108,10 @@ class Families:
             "geomon_build_info", "1, with geomon's version.", "version", mode="livemostrecent"
         )
 
-    def _keep(self, make: Any, name: str, help_text: str, labels: Any, **more: Any) -> Any:
+    def _keep(self, name: str, make: Callable[[], Any]) -> Any:
         try:
-            metric = make(
-                name,
-                help_text,
-                labels,
-                namespace=self._namespace,
-                registry=self._registry,
-                **more,
-            )
+            metric = make()
+            self._registry.register(metric)
         except ValueError as error:
             if "uplicated" not in str(error):
                 raise
@@ -125,16 +123,35 @@ class Families:
         self._made.append(metric)
         return metric
 
-    def _counter(self, name: str, help_text: str, *labels: str) -> Any:
-        return self._keep(Counter, name, help_text, labels)
+    def _name(self, name: str) -> str:
+        return f"{self._namespace}_{name}" if self._namespace else name
 
-    def _gauge(self, name: str, help_text: str, *labels: str, mode: str = "livesum") -> Any:
-        return self._keep(Gauge, name, help_text, labels, multiprocess_mode=mode)
+    def _counter(self, name: str, text: str, *labels: str) -> Any:
+        full = self._name(name)
+        if _multiprocess():
+            return self._keep(full, lambda: Counter(full, text, labels, registry=None))
+        return self._keep(full, lambda: store.Counter(full, text, labels))
 
-    def _histogram(
-        self, name: str, help_text: str, buckets: tuple[float, ...], *labels: str
-    ) -> Any:
-        return self._keep(Histogram, name, help_text, labels, buckets=buckets)
+    def _gauge(self, name: str, text: str, *labels: str, mode: GaugeMode = "livesum") -> Any:
+        full = self._name(name)
+        if _multiprocess():
+            return self._keep(
+                full, lambda: Gauge(full, text, labels, registry=None, multiprocess_mode=mode)
+            )
+        return self._keep(full, lambda: store.Gauge(full, text, labels))
+
+    def _histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Any:
+        full = self._name(name)
+        if _multiprocess():
+            return self._keep(
+                full, lambda: Histogram(full, text, labels, registry=None, buckets=bounds)
+            )
+        return self._keep(full, lambda: store.Histogram(full, text, labels, bounds))
+
+
+def _multiprocess() -> bool:
+    """Whether prometheus-client writes to files, as it decided when it was imported."""
+    return values.ValueClass is not values.MutexValue
 
 
 def families_of(registry: CollectorRegistry | None, namespace: str, buckets: Buckets) -> Families:

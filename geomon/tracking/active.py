@@ -7,20 +7,22 @@ import types
 from _thread import get_ident
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from geomon import clock, context, dispatch, errors, losses, streams, usage
-from geomon.call import EMPTY, Attempt, Call, Code, Kind, Outcome, Usage
+from geomon.call import Attempt, Call, Code, Kind, Outcome
+from geomon.tracking.notes import Notes
 from geomon.tracking.record import record_of
 
 OPEN, ENDING, ENDED = 0, 1, 2
-_SEEN_LIMIT = 32
 _current = context.current_call
 _bound = context.bound
 
 
-class Spec(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Spec:
     """What the program said about a call before it began."""
 
     kind: Kind
@@ -43,74 +45,78 @@ class ActiveCall:
     time, nothing here raises.
     """
 
-    # what differs from these is set on the instance: a call that needs little costs little
-    status: int | None = None
-    """HTTP status code of a request; 200 where it stays None."""
-    model: str | None = None
-    """The requested model."""
-    provider: str | None = None
-    """The provider's id."""
-    trace_id: str | None = None
-    span_id: str | None = None
-    attributes: Mapping[str, Any] = EMPTY
-    code: Code | None = None
+    __slots__ = (
+        "_announced",
+        "_merges_into",
+        "_notes",
+        "_parent",
+        "_pipeline",
+        "_spec",
+        "_started",
+        "_state",
+        "_thread",
+        "code",
+        "context",
+        "kind",
+        "model",
+        "model_at_start",
+        "provider",
+        "started_at",
+        "status",
+        "type",
+    )
 
-    _state = OPEN
-    _parent: ActiveCall | Meter | None = None
-    _thread: int = 0
-    _announced = True
-    _merges_into: ActiveCall | None = None
-    _answered: str | None = None
-    _finish_reasons: tuple[str, ...] = ()
-    _rate_limit_remaining: Mapping[str, float] = EMPTY
-    _used: list[Usage] | None = None
-    _absorbed: list[Usage] | None = None
-    _attempts: list[Attempt] | None = None
-    _seen: deque[Any] | None = None
-    _stream: usage.StreamReader | None = None
-    _first_at: float | None = None
-    _last_at: float | None = None
-    _metered = False
-    _unread = False
-
-    def __init__(self, tracker: Spec, parent: ActiveCall | Meter | None) -> None:
-        self._tracker = tracker
+    def __init__(
+        self, spec: Spec, parent: ActiveCall | Meter | None, pipeline: dispatch.Pipeline
+    ) -> None:
+        self._spec = spec
         self._parent = parent
-        self.model = tracker.model
-        self._pipeline = dispatch.current()
-        self.context = _bound.get()
-        self.started_at = clock.wall()
-        self._started = clock.monotonic()
-
-    @property
-    def kind(self) -> Kind:
+        self._pipeline = pipeline
+        self._notes: Notes | None = None
+        self._state = OPEN
+        self._thread = 0
+        self._announced = True
+        self._merges_into: ActiveCall | None = None
+        self.kind: Kind = spec.kind
         """`ai`, `request` or `client_request`."""
-        return self._tracker.kind
-
-    @property
-    def type(self) -> str | None:
+        self.type: str | None = spec.type
         """What an AI call is for."""
-        return self._tracker.type
+        self.model: str | None = spec.model
+        """The requested model."""
+        self.model_at_start: str | None = spec.model
+        """The model known when the call began."""
+        self.provider: str | None = spec.provider
+        """The provider's id."""
+        self.status: int | None = None
+        """HTTP status code of a request; 200 where it stays None."""
+        self.code: Code | None = spec.code
+        """The decorated function or the with-block."""
+        self.context: Mapping[str, Any] = _bound.get()
+        """What was bound when the call began."""
+        self.started_at: float = clock.wall()
+        """Wall-clock start, seconds since the epoch."""
+        self._started: float = clock.monotonic()
 
     @property
     def method(self) -> str | None:
         """HTTP method of a request."""
-        return self._tracker.method
+        return self._spec.method
 
     @property
     def endpoint(self) -> str | None:
         """Route template of a request."""
-        return self._tracker.endpoint
+        return self._spec.endpoint
 
     @property
     def host(self) -> str | None:
         """Host of a request that is sent."""
-        return self._tracker.host
+        return self._spec.host
 
-    @property
-    def model_at_start(self) -> str | None:
-        """The model known when the call began."""
-        return self._tracker.model
+    def _note(self) -> Notes:
+        notes = self._notes
+        if notes is None:
+            notes = self._notes = Notes()
+        return notes
 
     def record(self, response: Any) -> None:
         """Reads model, tokens and finish reasons from a client's response.
@@ -127,13 +133,18 @@ class ActiveCall:
 
     def first_token(self) -> None:
         """Marks the first token, where the program reads a stream that geomon cannot see."""
-        if self._first_at is None:
-            self._first_at = clock.monotonic()
+        notes = self._note()
+        if notes.first_at is None:
+            notes.first_at = clock.monotonic()
 
     def attempt(self, outcome: Outcome, model: str | None = None) -> None:
         """Notes one try of a client that retries by itself."""
-        attempts = self._attempts = self._attempts if self._attempts is not None else []
-        attempts.append(Attempt(model or self.model or "unknown", outcome))
+        self._note().attempts.append(Attempt(model or self.model or "unknown", outcome))
+
+    def in_trace(self, trace_id: str, span_id: str) -> None:
+        """Says which W3C trace and span the call belongs to, in hex digits."""
+        notes = self._note()
+        notes.trace_id, notes.span_id = trace_id, span_id
 
     def set(
         self,
@@ -151,7 +162,7 @@ class ActiveCall:
         if status is not None:
             self.status = status
         if attributes:
-            self.attributes = {**self.attributes, **attributes}
+            self._note().attributes.update(attributes)
 
     def __repr__(self) -> str:
         name = self.type if self.kind == "ai" else f"{self.method} {self.endpoint or self.host}"
@@ -160,70 +171,54 @@ class ActiveCall:
     # --- reading
 
     def _take(self, reading: usage.Reading) -> None:
-        self._answer(reading.model, reading.provider, reading.finish_reasons)
-        if reading.rate_limit_remaining:
-            self._rate_limit_remaining = reading.rate_limit_remaining
+        notes = self._note()
+        self.provider = self.provider or reading.provider
+        notes.answer(reading.model, reading.finish_reasons, reading.rate_limit_remaining)
         if reading.usage is None:
             return
-        if self._has_seen(reading.source):
-            self._metered = True
-            return
-        self._mark_seen(reading.source)
-        self._use(reading.usage)
-
-    def _answer(
-        self, model: str | None, provider: str | None, finish_reasons: tuple[str, ...]
-    ) -> None:
-        self._answered = model or self._answered
-        self.provider = self.provider or provider
-        self._finish_reasons = finish_reasons or self._finish_reasons
-
-    def _use(self, used: Usage) -> None:
-        if self._used is None:
-            self._used = []
-        self._used.append(used)
-
-    def _has_seen(self, source: Any) -> bool:
-        return self._seen is not None and any(source is known for known in self._seen)
+        if notes.has_seen(reading.source):
+            notes.metered = True
+        else:
+            self._mark_seen(reading.source)
+            notes.used.append(reading.usage)
 
     def _mark_seen(self, source: Any) -> None:
         """Tells the enclosing AI calls, so that one response is counted once."""
         call: ActiveCall | Meter | None = self
         while call is not None:
             if isinstance(call, ActiveCall) and call.kind == "ai" and call._state == OPEN:
-                if call._seen is None:
-                    call._seen = deque(maxlen=_SEEN_LIMIT)
-                call._seen.append(source)
+                call._note().seen.append(source)
             call = call._parent
 
     # --- what a stream tells (geomon.streams.Streamed)
 
     def stream_item(self, item: Any, at: float) -> None:
         """An item came out of the call's stream at `at` seconds, monotonic."""
-        self._last_at = at
+        notes = self._note()
+        notes.last_at = at
         try:
-            content = self._feed(item)
+            content = self._feed(notes, item)
         except Exception as error:
             losses.failed("usage", "failed", error)
             content = True
-        if content and self._first_at is None:
-            self._first_at = at
+        if content and notes.first_at is None:
+            notes.first_at = at
 
-    def _feed(self, item: Any) -> bool:
-        if self._unread:
-            self._metered = True
+    def _feed(self, notes: Notes, item: Any) -> bool:
+        if notes.unread or notes.has_seen(item):
+            notes.metered = True
             return True
-        reader = self._stream
-        if reader is None:
-            reader = self._stream = usage.StreamReader()
-        if self._has_seen(item):
-            self._metered = True
-            return True
-        told = len(reader.sources)
-        content = reader.feed(item)
-        for source in reader.sources[told:]:
+        if notes.stream is None:
+            notes.stream = usage.StreamReader()
+        told = len(notes.stream.sources)
+        content = notes.stream.feed(item)
+        for source in notes.stream.sources[told:]:
             self._mark_seen(source)
         return content
+
+    def stream_is_read_elsewhere(self) -> None:
+        """The call's stream belongs to another call, which reads it."""
+        self._note().unread = True
 
     def stream_end(self, error: BaseException | None, at: float) -> None:
         """The call's stream is over."""
@@ -243,15 +238,15 @@ class ActiveCall:
 
     def _absorb(self, inner: ActiveCall, call: Call) -> None:
         """Takes in a client's call that was made inside this one."""
-        absorbed = self._absorbed = self._absorbed if self._absorbed is not None else []
-        absorbed.extend(call.usage)
-        attempts = self._attempts = self._attempts if self._attempts is not None else []
-        attempts.extend(call.attempts or [Attempt(call.model or "unknown", call.outcome)])
-        if self._first_at is None:
-            self._first_at = inner._first_at
-        self._answer(call.response_model or call.model, call.provider, call.finish_reasons)
-        if call.rate_limit_remaining:
-            self._rate_limit_remaining = call.rate_limit_remaining
+        notes = self._note()
+        notes.absorbed.extend(call.usage)
+        notes.attempts.extend(call.attempts or [Attempt(call.model or "unknown", call.outcome)])
+        if notes.first_at is None and inner._notes is not None:
+            notes.first_at = inner._notes.first_at
+        self.provider = self.provider or call.provider
+        notes.answer(
+            call.response_model or call.model, call.finish_reasons, call.rate_limit_remaining
+        )
 
 
 class Meter:
@@ -320,16 +315,13 @@ def leave(entry: ActiveCall | Meter) -> None:
 
 def finish(active: ActiveCall, error: BaseException | None, at: float) -> None:
     """Ends the call by what came out of it."""
-    if error is None:
-        status = active.status
-        if status is not None and active.kind != "ai" and _is_server_error(status):
-            end(active, "error", None, at, "server_error")
-        else:
-            end(active, "ok", None, at)
-        return
-    error_type = errors.classify(error)
-    outcome: Outcome = "cancelled" if error_type == "cancelled" else "error"
-    end(active, outcome, error, at, error_type)
+    if error is not None:
+        error_type = errors.classify(error)
+        end(active, "cancelled" if error_type == "cancelled" else "error", error, at, error_type)
+    elif active.status is not None and active.kind != "ai" and _is_server_error(active.status):
+        end(active, "error", None, at, "server_error")
+    else:
+        end(active, "ok", None, at)
 
 
 def _is_server_error(status: Any) -> bool:
@@ -346,13 +338,8 @@ def end(
     """Builds the record and hands it on. Raises nothing into the program."""
     try:
         call = record_of(active, outcome, error, at, error_type)
-        target = active._merges_into
-        if target is not None and target._state == OPEN:
-            active._state = ENDED
-            target._absorb(active, call)
+        if active._merges_into is not None and _merged(active, call):
             return
-        if not active._announced:
-            dispatch.started(active._pipeline, active)
         active._thread = get_ident()
         active._state = ENDING
         dispatch.emit(active._pipeline, call)
@@ -366,13 +353,24 @@ def end(
         active._state = ENDED
 
 
+def _merged(active: ActiveCall, call: Call) -> bool:
+    """Whether the call became a part of the one that encloses it, which is still open."""
+    target = active._merges_into
+    if target is not None and target._state == OPEN:
+        active._state = ENDED
+        target._absorb(active, call)
+        return True
+    dispatch.started(active._pipeline, active)
+    return False
+
+
 def _tell_enclosing(outer: ActiveCall | Meter | None, call: Call) -> None:
     while outer is not None:
         if outer._state == OPEN:
             if isinstance(outer, Meter):
                 outer._add(call)
             elif call.kind == "ai":
-                outer._metered = True
+                outer._note().metered = True
         outer = outer._parent
 
 

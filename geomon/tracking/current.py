@@ -47,22 +47,20 @@ def record(response: Any) -> None:
         call.record(response)
 
 
-def begin(tracker: Spec) -> ActiveCall:
+def begin(spec: Spec) -> ActiveCall:
     """A new open call; not yet the current one."""
+    pipeline = dispatch.current()
     here = _current.get()
     if here is None:
-        active = ActiveCall(tracker, None)
+        active = ActiveCall(spec, None, pipeline)
     else:
         if here._state == ENDING and here._thread == get_ident():
-            active = ActiveCall(tracker, None)  # made by a sink: geomon does not track itself
-            active._pipeline = dispatch.OFF
+            return ActiveCall(spec, None, dispatch.OFF)  # a sink's own: nobody tracks the tracker
+        active = ActiveCall(spec, here if here._state == OPEN else first_open(here), pipeline)
+        if spec.client and _merge(active):
             return active
-        parent = here if here._state == OPEN else first_open(here._parent)
-        active = ActiveCall(tracker, parent)
-        if tracker.client and _merge(active):
-            return active
-    if active._pipeline.started:
-        dispatch.started(active._pipeline, active)
+    if pipeline.started:
+        dispatch.started(pipeline, active)
     return active
 
 
@@ -73,7 +71,7 @@ def _merge(active: ActiveCall) -> bool:
         if isinstance(target, ActiveCall) and target.kind == "ai" and target._state == OPEN:
             break
         target = target._parent
-    if target is None or not target._tracker.merge:
+    if target is None or not target._spec.merge:
         return False
     active._merges_into = target
     active._announced = False

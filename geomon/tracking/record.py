@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from geomon import errors
-from geomon.call import Call, Outcome, Usage
+from geomon.call import EMPTY, Call, Outcome, Usage
+from geomon.tracking.notes import Notes
 
 if TYPE_CHECKING:
     from geomon.tracking.active import ActiveCall
+
+Number = TypeVar("Number", int, float)
+
+_new = tuple.__new__
+_NOTHING = Notes()
 
 
 def record_of(
@@ -18,43 +24,86 @@ def record_of(
     at: float,
     error_type: str | None,
 ) -> Call:
-    tracker = active._tracker
-    if active._stream is not None:
-        _read_stream(active)
-    model = active.model if active.model is not None else active._answered
-    spent: tuple[Usage, ...] = ()
-    if active._used is not None or active._absorbed is not None:
-        spent = _spent(active, model)
-    first, started = active._first_at, active._started
-    bound = active.context
+    """The record of a call that ends now."""
+    spec, bound = active._spec, active.context
+    if active._notes is not None or bound or error is not None or spec.kind != "ai":
+        return _full_record(active, outcome, error, at, error_type)
+    # the same for a call that was told nothing; written out, since every such call pays for it
+    return _new(
+        Call,
+        (
+            spec.kind,
+            spec.type,
+            active.model,
+            active.provider,
+            None,
+            None,
+            None,
+            None,
+            outcome,
+            error_type,
+            at - active._started,
+            None,
+            None,
+            (),
+            (),
+            EMPTY,
+            bound,
+            None,
+            None,
+            None,
+            (),
+            EMPTY,
+            active.code,
+            active.started_at,
+            None,
+            spec.model,
+            False,
+        ),
+    )
+
+
+def _full_record(
+    active: ActiveCall,
+    outcome: Outcome,
+    error: BaseException | None,
+    at: float,
+    error_type: str | None,
+) -> Call:
+    spec, bound = active._spec, active.context
+    notes = active._notes if active._notes is not None else _NOTHING
+    if notes.stream is not None:
+        _read_stream(active, notes)
+    model = active.model if active.model is not None else notes.answered
+    spent = _spent(active, notes, model) if notes.used or notes.absorbed else ()
     return Call(
-        tracker.kind,
-        tracker.type,
-        model,
-        active.provider or tracker.provider,
-        tracker.method,
-        tracker.endpoint,
-        tracker.host,
-        None if tracker.kind == "ai" else _status(active, error),
-        outcome,
-        error_type,
-        at - started,
-        None if first is None else first - started,
-        None if active._last_at is None else _per_token(active, spent),
-        spent,
-        () if active._attempts is None else tuple(active._attempts),
-        active._rate_limit_remaining,
-        bound,
-        active.trace_id or bound.get("trace_id"),
-        active.span_id or bound.get("span_id"),
-        active._answered,
-        active._finish_reasons,
-        active.attributes,
-        active.code or tracker.code,
-        active.started_at,
-        error,
-        tracker.model,
-        bool(spent) or active._metered,
+        kind=spec.kind,
+        type=spec.type,
+        model=model,
+        provider=active.provider,
+        method=spec.method,
+        endpoint=spec.endpoint,
+        host=spec.host,
+        status=None if spec.kind == "ai" else _status(active, error),
+        outcome=outcome,
+        error_type=error_type,
+        duration=at - active._started,
+        time_to_first_token=None if notes.first_at is None else notes.first_at - active._started,
+        time_per_output_token=_per_token(notes, spent),
+        usage=spent,
+        attempts=tuple(notes.attempts),
+        rate_limit_remaining=notes.rate_limit_remaining,
+        context=bound,
+        trace_id=notes.trace_id or bound.get("trace_id"),
+        span_id=notes.span_id or bound.get("span_id"),
+        response_model=notes.answered,
+        finish_reasons=notes.finish_reasons,
+        attributes=notes.attributes,
+        code=active.code,
+        started_at=active.started_at,
+        error=error,
+        model_at_start=spec.model,
+        metered=bool(spent) or notes.metered,
     )
 
 
@@ -68,42 +117,55 @@ def _status(active: ActiveCall, error: BaseException | None) -> int | None:
     return own if isinstance(own, int) and own >= 400 else 500
 
 
-def _read_stream(active: ActiveCall) -> None:
-    reader = active._stream
-    reading = reader.reading() if reader is not None else None
+def _read_stream(active: ActiveCall, notes: Notes) -> None:
+    reading = notes.stream.reading() if notes.stream is not None else None
     if reading is not None:
-        active._answer(reading.model, reading.provider, reading.finish_reasons)
+        active.provider = active.provider or reading.provider
+        notes.answer(reading.model, reading.finish_reasons, reading.rate_limit_remaining)
         if reading.usage is not None:
-            active._use(reading.usage)
+            notes.used.append(reading.usage)
 
 
-def _per_token(active: ActiveCall, spent: tuple[Usage, ...]) -> float | None:
+def _per_token(notes: Notes, spent: tuple[Usage, ...]) -> float | None:
     """Seconds between the first and the last token, a token; None where it cannot be known."""
-    tokens = sum(used.output for used in spent if used.output is not None)
-    first, last = active._first_at, active._last_at
-    if first is None or last is None or tokens < 2:
+    first, last = notes.first_at, notes.last_at
+    if first is None or last is None:
         return None
-    return max(0.0, last - first) / (tokens - 1)
+    tokens = sum(used.output for used in spent if used.output is not None)
+    return max(0.0, last - first) / (tokens - 1) if tokens > 1 else None
 
 
-def _spent(active: ActiveCall, model: str | None) -> tuple[Usage, ...]:
+def _spent(active: ActiveCall, notes: Notes, model: str | None) -> tuple[Usage, ...]:
     """One priced entry a model; the first model that answered goes under the requested one."""
     by_model: dict[str, Usage] = {}
     price = active._pipeline.cost
-    answered = active._used[0].model if active._used else None
-    for used in active._used or ():
-        cost = price(used) if price is not None else None
+    answered = notes.used[0].model if notes.used else None
+    for used in notes.used:
+        cost = price(used, active.started_at) if price is not None else None
         label = model if used.model == answered and model is not None else used.model
         _add_usage(by_model, used._replace(model=label, cost=cost))
-    for used in active._absorbed or ():
+    for used in notes.absorbed:
         _add_usage(by_model, used)
     return tuple(by_model.values())
 
 
 def _add_usage(by_model: dict[str, Usage], used: Usage) -> None:
     earlier = by_model.get(used.model)
-    if earlier is None:
-        by_model[used.model] = used
-        return
-    counts = [a if b is None else b if a is None else a + b for a, b in zip(earlier[2:], used[2:])]
-    by_model[used.model] = Usage(used.model, earlier.provider or used.provider, *counts)
+    by_model[used.model] = used if earlier is None else _sum_of(earlier, used)
+
+
+def _sum_of(a: Usage, b: Usage) -> Usage:
+    return Usage(
+        a.model,
+        a.provider or b.provider,
+        input=_plus(a.input, b.input),
+        output=_plus(a.output, b.output),
+        cached_input=_plus(a.cached_input, b.cached_input),
+        cache_write=_plus(a.cache_write, b.cache_write),
+        reasoning=_plus(a.reasoning, b.reasoning),
+        cost=_plus(a.cost, b.cost),
+    )
+
+
+def _plus(a: Number | None, b: Number | None) -> Number | None:
+    return b if a is None else a if b is None else a + b

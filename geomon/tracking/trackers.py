@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
@@ -66,7 +67,7 @@ class Tracker:
     def _enter(self, frame: types.FrameType) -> ActiveCall:
         code, spec = frame.f_code, self._spec
         if spec.kind == "ai" and spec.type is None:
-            spec = spec._replace(type=code.co_name)
+            spec = replace(spec, type=code.co_name)
         active = begin(spec)
         active.code = Code(code.co_filename, frame.f_lineno, code.co_qualname)
         self._open.append((active, id(frame)))

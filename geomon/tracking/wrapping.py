@@ -8,6 +8,7 @@ import inspect
 import types
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import wrapt
@@ -59,8 +60,8 @@ def wrap(function: Any, spec: Spec) -> Any:
             f"a tracker decorates a function, a method or a callable object, not {function!r}"
         )
     if spec.kind == "ai" and spec.type is None:
-        spec = spec._replace(type=_name(plain))
-    return Tracked(function, _wrapper_for(plain)(spec._replace(code=_code(plain))), spec.kind)
+        spec = replace(spec, type=_name(plain))
+    return Tracked(function, _wrapper_for(plain)(replace(spec, code=_code(plain))), spec.kind)
 
 
 def _untracked(function: Any, kind: str) -> Any:
@@ -184,7 +185,7 @@ def _look_at(active: ActiveCall, result: Any) -> tuple[bool, Any]:
                 active.record(result)
             return False, result
         if kind is _STREAM and streams.is_tracked(result):
-            active._unread = True  # the call that it belongs to already reads it
+            active.stream_is_read_elsewhere()
         return True, _GOES_ON[kind](active, result)
     except Exception as error:
         losses.failed("tracking", "failed", error)
