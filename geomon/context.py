@@ -65,9 +65,22 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
         if entry is not None:
             with suppress(ValueError):  # a copy of the context: the value is not ours to restore
                 bound.reset(entry[0])
-        else:  # left in another context than it was entered in (a generator closed by another
-            with suppress(KeyError):  # task), where there is nothing to restore
+        elif not self._restore_latest():
+            # left in another context than it was entered in (a generator closed by another task),
+            # where there is nothing to restore
+            with suppress(KeyError):
                 self._entries.popitem()
+
+    def _restore_latest(self) -> bool:
+        """Restores over what a generator's own `with bind` left behind in this context."""
+        for key, (token, _) in reversed(list(self._entries.items())):
+            try:
+                bound.reset(token)
+            except ValueError:
+                continue
+            del self._entries[key]
+            return True
+        return False
 
     async def __aenter__(self) -> None:
         self.__enter__()

@@ -7,6 +7,7 @@ up, so a sink that talks to something slow puts the call into a queue of its own
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,38 +43,36 @@ OFF = Pipeline(())
 disabled = settings.disabled()
 """Whether `GEOMON_DISABLED` makes all of geomon a no-op; read once, when geomon is imported."""
 
-_current: Pipeline | None = None
+pipeline: Pipeline | None = OFF if disabled else None
+"""The pipeline in force; None until there is one, see `current`."""
+
 _default: Callable[[], Pipeline] = lambda: OFF  # noqa: E731 - replaced by set_default
+_lock = threading.RLock()
 
 
 def current() -> Pipeline:
     """The pipeline in force; made by `set_default`'s function when first asked for."""
-    if disabled:
-        return OFF
-    return _current if _current is not None else _first_use()
+    return pipeline if pipeline is not None else _first_use()
 
 
 def _first_use() -> Pipeline:
-    pipeline = OFF
-    if not disabled:
-        try:
-            pipeline = _default()
-        except Exception as error:
-            losses.failed("dispatch", "setup_failed", error, "the default sinks")
-    install(pipeline)
-    return pipeline
+    global pipeline
+    with _lock:  # many threads may make the first call at once
+        if pipeline is None:
+            try:
+                pipeline = _default()
+            except Exception as error:
+                pipeline = OFF
+                losses.failed("dispatch", "setup_failed", error, "the default sinks")
+        return pipeline
 
 
-def in_force() -> Pipeline | None:
-    """The pipeline in force, if there is one by now."""
-    return _current
-
-
-def install(pipeline: Pipeline | None) -> Pipeline | None:
+def install(new: Pipeline | None) -> Pipeline | None:
     """Puts a pipeline in force and gives the earlier one; None returns to the default."""
-    global _current
-    earlier, _current = _current, pipeline
-    return earlier
+    global pipeline
+    with _lock:
+        earlier, pipeline = pipeline, new
+        return earlier
 
 
 def set_default(make: Callable[[], Pipeline]) -> None:

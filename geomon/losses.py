@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 Listener = Callable[[str, str, int], None]
+"""Takes part, reason, and how many were lost so far."""
 
 raising = False
 """Whether `failed` raises; set by `geomon.testing`, so that a test sees what production contains."""
@@ -28,7 +30,7 @@ def count(part: str, reason: str, amount: int = 1) -> None:
         key = (part, reason)
         _counts[key] = _counts.get(key, 0) + amount
         for listener in _listeners:
-            listener(part, reason, amount)
+            listener(part, reason, _counts[key])
 
 
 def failed(part: str, reason: str, error: BaseException, detail: str = "") -> None:
@@ -39,11 +41,9 @@ def failed(part: str, reason: str, error: BaseException, detail: str = "") -> No
     """
     if raising:
         raise error
-    try:
+    with suppress(Exception):
         count(part, reason)
         say_once(part, reason, f"{detail or part}: {type(error).__name__}", error)
-    except Exception:  # the program goes on, even when its own logging is what fails
-        return
 
 
 def say_once(part: str, reason: str, text: str, error: BaseException | None = None) -> None:
@@ -53,7 +53,10 @@ def say_once(part: str, reason: str, text: str, error: BaseException | None = No
             return
         _said.add((part, reason))
     trace = (type(error), error, error.__traceback__) if error is not None else None
-    _log.warning("geomon lost something (further ones are only counted): %s", text, exc_info=trace)
+    with suppress(Exception):  # the program goes on, even when its own logging is what fails
+        _log.warning(
+            "geomon lost something (further ones are only counted): %s", text, exc_info=trace
+        )
 
 
 def counts() -> dict[tuple[str, str], int]:

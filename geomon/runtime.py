@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from geomon import dispatch, losses, settings
 from geomon.call import Call
 from geomon.settings import Buckets, Settings
+from geomon.sinks.recent import RecentCalls
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -20,25 +21,25 @@ Sink = Callable[[Call], object]
 class Handle:
     """What `configure()` gives; a with-block closes it."""
 
-    def __init__(self, pipeline: dispatch.Pipeline, chosen: Settings) -> None:
+    def __init__(
+        self, pipeline: dispatch.Pipeline, chosen: Settings, recent: RecentCalls | None = None
+    ) -> None:
         self._pipeline = pipeline
+        self._recent = recent
         self.settings = chosen
         """The settings in force."""
 
     @property
     def recent(self) -> list[Call]:
         """The last 1,000 calls, oldest first."""
-        from geomon.sinks.recent import RecentSink
-
-        kept = (sink for sink in self._pipeline.sinks if isinstance(sink, RecentSink))
-        return next(kept, RecentSink()).calls()
+        return self._recent.calls() if self._recent is not None else []
 
     def close(self) -> None:
         """Ends this configuration: calls that begin from now on go nowhere. Can be repeated."""
         from geomon import tracking
 
         tracking.drain()
-        if dispatch.in_force() is self._pipeline:
+        if dispatch.pipeline is self._pipeline:
             dispatch.install(dispatch.OFF)
         _close(self._pipeline)
 
@@ -85,14 +86,17 @@ def configure(
         ValueError: an argument or variable has a value that cannot be, or a metric's name is taken.
     """
     chosen = _chosen(namespace, buckets, prices, capture_content, label_limit)
+    if registry is not None and not hasattr(registry, "register"):
+        raise TypeError(f"registry={registry!r}: write registry=CollectorRegistry()")
     more = _checked_sinks(sinks)
     if dispatch.disabled:
         return Handle(dispatch.OFF, chosen)
-    pipeline = _pipeline(chosen, registry, more)
+    recent = RecentCalls()
+    pipeline = _pipeline(chosen, registry, [recent.keep, *more])
     earlier = dispatch.install(pipeline)
     if earlier is not None:
-        _close(earlier)
-    return Handle(pipeline, chosen)
+        _close(earlier, kept=pipeline)
+    return Handle(pipeline, chosen, recent)
 
 
 def _chosen(
@@ -108,7 +112,9 @@ def _chosen(
         capture_content = settings.flag("GEOMON_CAPTURE_CONTENT", False)
     if label_limit is None:
         label_limit = settings.number("GEOMON_LABEL_LIMIT", 1000)
-    return Settings(namespace, buckets or Buckets(), prices, capture_content, label_limit)
+    if buckets is None:
+        buckets = Buckets()
+    return Settings(namespace, buckets, prices, capture_content, label_limit)
 
 
 def _checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:
@@ -128,19 +134,18 @@ def _pipeline(
 ) -> dispatch.Pipeline:
     from geomon.sinks.log import LogSink
     from geomon.sinks.prometheus import PrometheusSink
-    from geomon.sinks.recent import RecentSink
     from geomon.usage import PriceBook
 
     cost = PriceBook(chosen.prices).cost
     metrics = PrometheusSink(registry, chosen.namespace, chosen.buckets, chosen.label_limit)
-    sinks: list[Sink] = [metrics, LogSink(chosen.capture_content), RecentSink(), *more]
+    sinks: list[Sink] = [metrics, LogSink(chosen.capture_content), *more]
     return dispatch.Pipeline(sinks, cost)
 
 
-def _close(pipeline: dispatch.Pipeline) -> None:
+def _close(pipeline: dispatch.Pipeline, kept: dispatch.Pipeline = dispatch.OFF) -> None:
     for sink in pipeline.sinks:
         close: Any = getattr(sink, "close", None)
-        if callable(close):
+        if callable(close) and not any(sink is other for other in kept.sinks):
             try:
                 close()
             except Exception as error:
@@ -154,9 +159,8 @@ def _default_pipeline() -> dispatch.Pipeline:
     except ValueError as error:
         losses.failed("metrics", "setup_failed", error, str(error))
         from geomon.sinks.log import LogSink
-        from geomon.sinks.recent import RecentSink
 
-        return dispatch.Pipeline([LogSink(), RecentSink()])
+        return dispatch.Pipeline([LogSink()])
 
 
 dispatch.set_default(_default_pipeline)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 AI_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 TOKEN_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1)
@@ -22,6 +25,22 @@ class Buckets:
     time_per_output_token: tuple[float, ...] = TOKEN_BUCKETS
     http: tuple[float, ...] = HTTP_BUCKETS
 
+    def __post_init__(self) -> None:
+        for name, bounds in list(vars(self).items()):
+            object.__setattr__(self, name, _bounds(name, bounds))
+
+
+def _bounds(name: str, bounds: Iterable[float]) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(bound) for bound in bounds)
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or not all(low < high for low, high in pairwise((-math.inf, *numbers))):
+        raise ValueError(
+            f"Buckets({name}={bounds!r}): write seconds in ascending order, {name}=(0.1, 1, 10)"
+        )
+    return numbers
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -32,6 +51,27 @@ class Settings:
     prices: Mapping[str, Mapping[str, float]] | None = None
     capture_content: bool = False
     label_limit: int = 1000
+
+    def __post_init__(self) -> None:
+        _expect(str, namespace=self.namespace)
+        _expect(Buckets, buckets=self.buckets)
+        _expect(bool, capture_content=self.capture_content)
+        _expect(int, label_limit=self.label_limit)
+        if self.namespace and not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", self.namespace):
+            raise ValueError(
+                f"namespace={self.namespace!r} cannot begin a metric's name: write letters, digits "
+                'and underscores, such as namespace="myapp"'
+            )
+        if self.label_limit < 1:
+            raise ValueError(f"label_limit={self.label_limit}: write a number above zero")
+
+
+def _expect(kind: type, **argument: object) -> None:
+    for name, value in argument.items():
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise TypeError(
+                f"{name}={value!r}: write a {kind.__name__}, not {type(value).__name__}"
+            )
 
 
 def disabled() -> bool:

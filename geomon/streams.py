@@ -178,7 +178,10 @@ class Course:
 
 def _is_over(stream: Any) -> bool:
     """Whether an exception ended the stream; a generator that was busy elsewhere goes on."""
-    frame = getattr(stream, "gi_frame", getattr(stream, "ag_frame", None))
+    try:
+        frame = getattr(stream, "gi_frame", getattr(stream, "ag_frame", None))
+    except Exception:  # a client's stream whose attributes raise: no generator
+        return True
     return frame is None
 
 
@@ -276,6 +279,23 @@ class _AsyncContextIterator(_AsyncIterator):
         return await self._self_course.async_closing(self.__wrapped__.__aexit__, *exc)
 
 
+class _DualIterator(_ContextIterator):
+    """A stream read with `for` or `async for`, as litellm's."""
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        stream = self.__wrapped__
+        return await self._self_course.async_step(stream, stream.__anext__)
+
+    def __getattr__(self, name: str) -> Any:
+        value = super().__getattr__(name)
+        if name == "aclose":
+            return lambda: self._self_course.async_closing(value)
+        return value
+
+
 class _Manager(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
     """What a client gives for `with client.stream(...) as stream`."""
 
@@ -326,6 +346,32 @@ class Awaited(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
         return self._self_run(self.__wrapped__).__await__()
 
 
+class AwaitedManager(_AsyncManager):
+    """What can be awaited or entered with `async with`, as aiohttp's requests."""
+
+    def __init__(self, wrapped: Any, course: Course, run: Callable[[Any], Awaitable[Any]]) -> None:
+        super().__init__(wrapped, course)
+        self._self_run = run
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._self_run(self.__wrapped__).__await__()
+
+
+class Unstarted:
+    """Holds a coroutine for another that will run it; closes it where that is never run.
+
+    So that a task that is cancelled before its first step leaves no "never awaited" behind.
+    """
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Any) -> None:
+        self.coroutine = coroutine
+
+    def __del__(self) -> None:
+        self.coroutine.close()
+
+
 Proxy = Callable[[Any, Course], Any]
 
 _TRACKED = (_Iterator, _AsyncIterator, _Manager, _AsyncManager)
@@ -341,6 +387,8 @@ def proxy_for(cls: type) -> Proxy | None:
     """What follows streams of a class; None when its objects are not streams."""
     if issubclass(cls, io.IOBase):
         return None
+    if hasattr(cls, "__anext__") and hasattr(cls, "__next__"):
+        return _DualIterator
     if hasattr(cls, "__anext__"):
         return _async_proxy_for(cls)
     if hasattr(cls, "__next__"):
@@ -376,8 +424,11 @@ def _hooked(proxied: Any, stream: Any, course: Course) -> Any:
     openai's and anthropic's helpers (`text_stream`, `get_final_message()`, ...) read the stream
     past any proxy, all of them through its `_iterator`.
     """
-    inner = getattr(stream, "_iterator", None)
-    if inner is None or not hasattr(stream, "_raw_stream"):
+    try:
+        inner = getattr(stream, "_iterator", None)
+        if inner is None or not hasattr(stream, "_raw_stream"):
+            return proxied
+    except Exception:  # its attributes raise
         return proxied
     proxy = proxy_for(type(inner))
     if proxy is not None:

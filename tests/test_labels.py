@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -30,7 +31,9 @@ MODEL_METRICS = [
 
 def finished(**fields: Any) -> Call:
     usual: dict[str, Any] = dict.fromkeys(Call._fields)
-    usual |= {"kind": "ai", "type": "chat", "model": "m", "outcome": "ok", "duration": 0.2}
+    model = fields.get("model", "m")
+    usual |= {"kind": "ai", "type": "chat", "model": model, "model_at_start": model}
+    usual |= {"outcome": "ok", "duration": 0.2}
     usual |= {"usage": (), "attempts": (), "rate_limit_remaining": {}, "context": {}}
     usual |= {"finish_reasons": (), "attributes": {}, "started_at": 0.0, "metered": True}
     return Call(**(usual | fields))
@@ -100,7 +103,7 @@ def test_a_hundred_thousand_models_are_bounded_and_none_is_lost(
 def test_what_a_guard_remembers_is_bounded() -> None:
     scrape = Scrape(limit=10)
     for number in range(10_000):
-        scrape.take(finished(model=f"model-{number}", model_at_start=f"model-{number}"))
+        scrape.take(finished(model=f"model-{number}"))
         scrape.take(http("request", f"/{number}"))
     sink = scrape.sink
     assert max(map(len, (sink._ai, sink._gauges, sink._http))) <= 4096 + 10
@@ -238,13 +241,19 @@ def test_an_unknown_method_is_other(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(200, "200"), (599, "599"), (99, "unknown"), (600, "unknown"), (-1, "unknown")]
-    + [(None, "unknown"), ("200", "unknown"), ([200], "unknown"), (2**70, "unknown")],
+    [(100, "100"), (200, "200"), (HTTPStatus.NOT_FOUND, "404"), (599, "599")],
 )
-def test_what_is_no_status_is_unknown(value: Any, shown: str) -> None:
+def test_a_status_is_a_label(value: Any, shown: str) -> None:
     scrape = Scrape()
     scrape.take(http("request", "/", status=value))
     assert scrape.values("http_requests_total", "status") == {(shown,): 1}
+
+
+@pytest.mark.parametrize("value", [99, 600, -1, None, "200", 200.0, [200], 2**70, True])
+def test_what_is_no_status_is_unknown(value: Any) -> None:
+    scrape = Scrape()
+    scrape.take(http("request", "/", status=value))
+    assert scrape.values("http_requests_total", "status") == {("unknown",): 1}
 
 
 @given(st.one_of(st.text(), st.text(st.characters(categories=["Cs"])), st.binary(), st.floats()))

@@ -5,16 +5,20 @@ In multiprocess mode they are prometheus-client's own, and gauges add up over th
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, values
 
 from geomon.settings import Buckets
 from geomon.sinks import store
+from geomon.sinks.labels import LabelGuard
 
 _MARK = "_geomon_families"
 _AI = ("type", "model")
+_lock = threading.RLock()
 
 GaugeMode = Literal["livesum", "livemostrecent"]
 
@@ -26,7 +30,10 @@ class Families:
         self._registry = registry
         self._namespace = namespace
         self._made: list[Any] = []
+        self._shown: dict[Any, dict[tuple[str, str], int]] = {}
+        self.guards: dict[str, LabelGuard] = {}
         self.buckets = buckets
+        self.count_call = store.count_call_apart if _multiprocess() else store.count_call
         try:
             self._make(buckets)
         except BaseException:
@@ -36,8 +43,21 @@ class Families:
     def unregister(self) -> None:
         """Takes the metrics out of their registry."""
         for metric in self._made:
-            self._registry.unregister(metric)
+            with suppress(KeyError):  # the program emptied its registry
+                self._registry.unregister(metric)
         self._made.clear()
+
+    def register_again(self) -> None:
+        """Puts metrics back that the program took out of its registry."""
+        for metric in self._made:
+            with suppress(ValueError):  # it is still there
+                self._registry.register(metric)
+
+    def show_losses(self, source: Any, part: str, reason: str, total: int) -> None:
+        """Counts what `source` lost beyond what is shown of it; several sinks may tell."""
+        shown = self._shown.setdefault(source, {})  # reloaded modules count from 0
+        self.losses.labels(part, reason).inc(total - shown.get((part, reason), 0))
+        shown[part, reason] = total
 
     def _make(self, buckets: Buckets) -> None:
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
@@ -164,10 +184,16 @@ def families_of(registry: CollectorRegistry | None, namespace: str, buckets: Buc
         ValueError: another library has registered one of the names.
     """
     registry = REGISTRY if registry is None else registry
+    with _lock:  # many threads may make the first call at once
+        return _families_of(registry, namespace, buckets)
+
+
+def _families_of(registry: CollectorRegistry, namespace: str, buckets: Buckets) -> Families:
     kept: dict[str, Families] = vars(registry).setdefault(_MARK, {})
     earlier = kept.get(namespace)
     if earlier is not None:
-        if earlier.buckets == buckets and earlier._made:
+        if vars(earlier.buckets) == vars(buckets):  # == is false after a reload
+            earlier.register_again()
             return earlier
         earlier.unregister()
     families = kept[namespace] = Families(registry, namespace, buckets)

@@ -33,7 +33,7 @@ def text(value: Any) -> str:
 
 def method(value: Any) -> str:
     """An HTTP method that the standards know, else `other`."""
-    return value if value in _METHODS else OTHER
+    return value if isinstance(value, str) and value in _METHODS else OTHER
 
 
 def status(value: Any) -> str:
@@ -54,7 +54,7 @@ class LabelGuard:
 
     def __init__(self, part: str, limit: int) -> None:
         self._part = part
-        self._limit = limit
+        self.limit = limit
         self._known: set[tuple[str, ...]] = set()
         self._firsts: set[str] = set()
         self._lock = threading.Lock()
@@ -68,20 +68,20 @@ class LabelGuard:
             losses.say_once(
                 "labels",
                 self._part,
-                f"more than {self._limit} values of {self._part}: new ones count as {OTHER!r}",
+                f"more than {self.limit} values of {self._part}: new ones count as {OTHER!r}",
             )
         return admitted
 
     def _admit(self, values: tuple[str, ...]) -> tuple[str, ...]:
         if values in self._known:
             return values
-        if len(self._known) < self._limit:
+        if len(self._known) < self.limit:
             self._known.add(values)
             self._firsts.add(values[0])
             return values
         if len(values) == 1:
             return (OTHER,)
-        if values[0] in self._firsts or len(self._firsts) < self._limit:
+        if values[0] in self._firsts or len(self._firsts) < self.limit:
             self._firsts.add(values[0])
             return (values[0], *(OTHER for _ in values[1:]))
         return (OTHER,) * len(values)

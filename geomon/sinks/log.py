@@ -35,7 +35,7 @@ _LABELS = (
     "span_id",
 )
 _COUNTS = ("input", "output", "cached_input", "cache_write", "reasoning")
-_RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_RESERVED = frozenset(dir(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class LogSink:

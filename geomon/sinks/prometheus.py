@@ -6,7 +6,7 @@ so that a call pays for counting only.
 
 from __future__ import annotations
 
-import threading
+from functools import cached_property
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -21,55 +21,42 @@ _MOST_CACHED = 4096
 _TOKEN_TYPES = ("input", "output", "cached_input", "cache_write", "reasoning")
 
 
-class _AiCounters:
-    """The counters of one (type, model)."""
-
-    __slots__ = ("cost", "duration", "errors", "families", "key", "requests", "tokens", "unmetered")
+class _Ai:
+    """The metrics of one (type, model); those that most calls do not need are made when needed."""
 
     def __init__(self, families: Families, key: tuple[str, ...]) -> None:
-        self.families = families
+        self._families = families
         self.key = key
-        self.requests = families.ai_requests.labels(*key).inc
-        self.duration = families.ai_duration.labels(*key).observe
-        self.errors: dict[str, Any] = {}
-        self.tokens: dict[str, Any] = {}
-        self.unmetered: dict[str, Any] = {}
-        self.cost: Any = None
+        self.requests = families.ai_requests.labels(*key)
+        self.duration = families.ai_duration.labels(*key)
 
-    def error(self, error_type: str) -> None:
-        count = self.errors.get(error_type)
-        if count is None:
-            count = self.errors[error_type] = self.families.ai_errors.labels(
-                *self.key, error_type
-            ).inc
-        count()
-        self.families.errors.labels(error_type).inc()
+    @cached_property
+    def no_usage(self) -> Any:
+        """Calls that told no tokens."""
+        return self._families.ai_unmetered.labels(*self.key, "no_usage")
 
-    def without_price(self, reason: str) -> None:
-        count = self.unmetered.get(reason)
-        if count is None:
-            count = self.unmetered[reason] = self.families.ai_unmetered.labels(
-                *self.key, reason
-            ).inc
-        count()
+    def count_error(self, error_type: str) -> None:
+        """Counts a call that failed or was cancelled."""
+        self._families.ai_errors.labels(*self.key, error_type).inc()
+        self._families.errors.labels(error_type).inc()
 
-    def spent(self, used: Usage) -> None:
+    def count_spend(self, used: Usage) -> None:
+        """Counts tokens and cost."""
+        families, key = self._families, self.key
         for name in _TOKEN_TYPES:
             amount = getattr(used, name)
             if amount:
-                self._tokens(name, amount)
+                families.ai_tokens.labels(*key, name).inc(amount)
         if used.cost is not None:
-            if self.cost is None:
-                self.cost = self.families.ai_cost.labels(*self.key).inc
-            self.cost(used.cost)
+            families.ai_cost.labels(*key).inc(used.cost)
+        elif used.tokens is not None:
+            families.ai_unmetered.labels(*key, "no_price").inc()
 
-    def _tokens(self, token_type: str, amount: int) -> None:
-        count = self.tokens.get(token_type)
-        if count is None:
-            count = self.tokens[token_type] = self.families.ai_tokens.labels(
-                *self.key, token_type
-            ).inc
-        count(amount)
+    def count_stream(self, first_token: float, per_token: float | None) -> None:
+        """Counts how fast a stream came."""
+        self._families.ai_first_token.labels(*self.key).observe(first_token)
+        if per_token is not None:
+            self._families.ai_per_token.labels(*self.key).observe(per_token)
 
 
 class PrometheusSink:
@@ -94,160 +81,142 @@ class PrometheusSink:
     ) -> None:
         self.families = families_of(registry, namespace, buckets or Buckets())
         self._guards = {
-            name: labels.LabelGuard(name, label_limit) for name in ("model", "endpoint", "host")
+            name: self._guard(name, label_limit) for name in ("model", "endpoint", "host")
         }
-        self._ai: dict[tuple[Any, Any], _AiCounters] = {}
-        self._gauges: dict[tuple[Any, ...], Any] = {}
+        # as the call says it, before it is cleaned: what is looked up for every call
+        self._ai: dict[tuple[Any, Any], _Ai] = {}
+        self._gauges: dict[tuple[Any, Any], Any] = {}
         self._http: dict[tuple[Any, ...], tuple[Any, Any]] = {}
-        self._lock = threading.RLock()
+        self._ai_by_key: dict[tuple[str, ...], _Ai] = {}
+        self._count_call = self.families.count_call
         self._unsubscribe = losses.subscribe(self._lost)
+
+    def _guard(self, name: str, limit: int) -> labels.LabelGuard:
+        """The registry's guard: configuring again admits no further values."""
+        guard = self.families.guards.setdefault(name, labels.LabelGuard(name, limit))
+        guard.limit = limit
+        return guard
 
     def close(self) -> None:
         """Stops showing losses; the metrics stay in their registry."""
         self._unsubscribe()
 
-    def _lost(self, part: str, reason: str, amount: int) -> None:
-        self.families.losses.labels(part, reason).inc(amount)
+    def _lost(self, part: str, reason: str, total: int) -> None:
+        self.families.show_losses(losses, part, reason, total)
 
     # --- a call begins
 
     def started(self, active: Any) -> None:
         """Counts a call as in progress, under what is known of it now."""
-        kind = active.kind
-        if kind == "ai":
-            self._in_progress(("ai", active.type, active.model_at_start)).inc()
-        elif kind == "request":
-            self._in_progress(("request", active.method)).inc()
+        if active.kind == "ai":
+            self._ai_gauge(active.type, active.model_at_start).inc()
+        elif active.kind == "request":
+            self._http_gauge(active.method).inc()
 
-    def _in_progress(self, key: tuple[Any, ...]) -> Any:
-        try:
-            gauge = self._gauges.get(key)
-        except TypeError:  # a label value that cannot be hashed
-            return self._new_gauge(key)
-        if gauge is None:
-            gauge = self._new_gauge(key)
-            if len(self._gauges) < _MOST_CACHED:
-                self._gauges[key] = gauge
+    def _ai_gauge(self, type: Any, model: Any) -> Any:
+        gauge = self._gauges.get((type, model))
+        return gauge if gauge is not None else self._new_ai_gauge(type, model)
+
+    def _new_ai_gauge(self, type: Any, model: Any) -> Any:
+        key = self._guards["model"].admit(labels.text(type), labels.text(model))
+        gauge = self.families.ai_in_progress.labels(*key)
+        if len(self._gauges) < _MOST_CACHED:
+            self._gauges[type, model] = gauge
         return gauge
 
-    def _new_gauge(self, key: tuple[Any, ...]) -> Any:
-        if key[0] == "request":
-            return self.families.http_in_progress.labels(labels.method(key[1]))
-        admitted = self._guards["model"].admit(*map(labels.text, key[1:]))
-        return self.families.ai_in_progress.labels(*admitted)
+    def _http_gauge(self, method: Any) -> Any:
+        return self.families.http_in_progress.labels(labels.method(method))
 
     # --- a call ends
 
     def __call__(self, call: Call) -> None:
+        """Counts a finished call."""
         if call.kind == "ai":
             self._count_ai(call)
         elif call.kind == "request":
-            self._in_progress(("request", call.method)).dec()
             self._count_request(call)
         else:
             self._count_client_request(call)
 
     def _count_ai(self, call: Call) -> None:
-        self._in_progress(("ai", call.type, call.model_at_start)).dec()
-        counters = self._counters(call.type, call.model)
-        counters.requests()
-        counters.duration(call.duration)
-        error_type = call.error_type
-        if error_type is not None:
-            counters.error(error_type)
+        type, model = call.type, call.model
+        ai = self._ai.get((type, model))
+        if ai is None:
+            ai = self._new_ai(type, model)
+        gauge = self._gauges.get((type, call.model_at_start))
+        if gauge is None:
+            gauge = self._new_ai_gauge(type, call.model_at_start)
+        unseen = not call.metered and call.outcome != "error"
+        self._count_call(
+            gauge, ai.requests, ai.duration, call.duration, ai.no_usage if unseen else None
+        )
+        if call.error_type is not None:
+            ai.count_error(call.error_type)
         if call.usage:
-            self._count_spend(call, counters)
-        elif not call.metered and call.outcome != "error":
-            counters.without_price("no_usage")
+            self._count_spend(call, ai)
         if call.time_to_first_token is not None:
-            self._count_stream(call, counters.key)
+            ai.count_stream(call.time_to_first_token, call.time_per_output_token)
         if call.attempts or call.rate_limit_remaining:
             self._count_attempts(call)
 
-    def _counters(self, type: Any, model: Any) -> _AiCounters:
-        try:
-            counters = self._ai.get((type, model))
-        except TypeError:
-            return self._new_counters(type, model)
-        return counters if counters is not None else self._new_counters(type, model)
+    def _ai_of(self, type: Any, model: Any) -> _Ai:
+        ai = self._ai.get((type, model))
+        return ai if ai is not None else self._new_ai(type, model)
 
-    def _new_counters(self, type: Any, model: Any) -> _AiCounters:
+    def _new_ai(self, type: Any, model: Any) -> _Ai:
         key = self._guards["model"].admit(labels.text(type), labels.text(model))
-        with self._lock:
-            counters = self._ai.get(key)  # type: ignore[call-overload] # the same keys, cleaned
-            if counters is None:
-                counters = self._ai[key] = _AiCounters(self.families, key)  # type: ignore[index]
-            if (type, model) != key and _hashable(type, model) and len(self._ai) < _MOST_CACHED:
-                self._ai[type, model] = counters
-        return counters
+        ai = self._ai_by_key.get(key)
+        if ai is None:
+            ai = self._ai_by_key.setdefault(key, _Ai(self.families, key))
+        if len(self._ai) < _MOST_CACHED:
+            self._ai[type, model] = ai
+        return ai
 
-    def _count_spend(self, call: Call, counters: _AiCounters) -> None:
-        if not any(used.tokens is not None for used in call.usage):
-            counters.without_price("no_usage")
+    def _count_spend(self, call: Call, ai: _Ai) -> None:
+        if call.tokens is None:
+            ai.no_usage.inc()
         for used in call.usage:
-            own = counters if used.model == call.model else self._counters(call.type, used.model)
-            own.spent(used)
-            if used.cost is None and used.tokens is not None:
-                own.without_price("no_price")
-
-    def _count_stream(self, call: Call, key: tuple[str, ...]) -> None:
-        self.families.ai_first_token.labels(*key).observe(call.time_to_first_token)
-        if call.time_per_output_token is not None:
-            self.families.ai_per_token.labels(*key).observe(call.time_per_output_token)
+            own = ai if used.model == call.model else self._ai_of(call.type, used.model)
+            own.count_spend(used)
 
     def _count_attempts(self, call: Call) -> None:
         for attempt in call.attempts:
-            key = self._counters(call.type, attempt.model).key
+            key = self._ai_of(call.type, attempt.model).key
             self.families.ai_attempts.labels(*key, attempt.outcome).inc()
         for kind, ratio in call.rate_limit_remaining.items():
-            model = self._counters(call.type, call.model).key[1]
+            model = self._ai_of(call.type, call.model).key[1]
             self.families.ai_rate_limit.labels(model, kind).set(ratio)
 
     # --- HTTP
 
     def _count_request(self, call: Call) -> None:
-        count, observe = self._http_counters("endpoint", call.method, call.endpoint, call.status)
-        count()
-        observe(call.duration)
+        requests, duration = self._http_of("endpoint", call.method, call.endpoint, call.status)
+        gauge = self._http_gauge(call.method)
+        self._count_call(gauge, requests, duration, call.duration, None)
         if call.error_type is not None:
             self.families.errors.labels(call.error_type).inc()
 
     def _count_client_request(self, call: Call) -> None:
-        count, observe = self._http_counters("host", call.method, call.host, call.status)
-        count()
-        observe(call.duration)
+        requests, duration = self._http_of("host", call.method, call.host, call.status)
+        requests.inc()
+        duration.observe(call.duration)
         if call.error_type is not None:
             self.families.errors.labels(call.error_type).inc()
 
-    def _http_counters(self, kind: str, *key: Any) -> tuple[Any, Any]:
-        try:
-            counters = self._http.get((kind, *key))
-        except TypeError:
-            return self._new_http_counters(kind, *key)
-        if counters is None:
-            counters = self._new_http_counters(kind, *key)
+    def _http_of(self, *key: Any) -> tuple[Any, Any]:
+        pair = self._http.get(key)
+        if pair is None:
+            pair = self._new_http(*key)
             if len(self._http) < _MOST_CACHED:
-                self._http[(kind, *key)] = counters
-        return counters
+                self._http[key] = pair
+        return pair
 
-    def _new_http_counters(self, kind: str, method: Any, where: Any, status: Any) -> Any:
-        families = self.families
+    def _new_http(self, kind: str, method: Any, where: Any, status: Any) -> tuple[Any, Any]:
         verb, code = labels.method(method), labels.status(status)
         (place,) = self._guards[kind].admit(labels.text(where))
+        families = self.families
         if kind == "endpoint":
-            return (
-                families.http_requests.labels(verb, place, code).inc,
-                families.http_duration.labels(verb, place).observe,
-            )
-        return (
-            families.client_requests.labels(verb, place, code).inc,
-            families.client_duration.labels(verb, place).observe,
-        )
-
-
-def _hashable(*values: Any) -> bool:
-    try:
-        hash(values)
-    except TypeError:
-        return False
-    return True
+            requests, duration = families.http_requests, families.http_duration
+        else:
+            requests, duration = families.client_requests, families.client_duration
+        return requests.labels(verb, place, code), duration.labels(verb, place)

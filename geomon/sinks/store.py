@@ -7,6 +7,7 @@ serve there. An increment runs no code that could be interrupted by a finalizer 
 
 from __future__ import annotations
 
+import os
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,19 +19,20 @@ from prometheus_client.utils import floatToGoString
 
 C = TypeVar("C")
 
+_lock = threading.Lock()  # one for all: a call's end takes it once, and a scrape sees whole calls
+
 
 class CounterChild:
     """A number that goes up."""
 
-    __slots__ = ("_lock", "value")
+    __slots__ = ("value",)
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self.value = 0.0
 
     def inc(self, amount: float = 1) -> None:
         """Adds `amount`."""
-        with self._lock:
+        with _lock:
             self.value += amount
 
 
@@ -41,37 +43,74 @@ class GaugeChild(CounterChild):
 
     def dec(self) -> None:
         """Takes 1 off."""
-        with self._lock:
+        with _lock:
             self.value -= 1
 
     def set(self, value: float) -> None:
         """Sets the number."""
-        with self._lock:
+        with _lock:
             self.value = float(value)
 
 
 class HistogramChild:
     """Observations by bucket, and their sum."""
 
-    __slots__ = ("_bounds", "_lock", "counts", "sum")
+    __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self._lock = threading.Lock()
-        self._bounds = bounds
+        self.bounds = bounds
         self.counts = [0] * len(bounds)
         self.sum = 0.0
 
     def observe(self, value: float) -> None:
         """Counts `value` in the first bucket whose bound is not below it."""
-        index = bisect_left(self._bounds, value)
-        with self._lock:
+        index = bisect_left(self.bounds, value)
+        with _lock:
             self.counts[index] += 1
             self.sum += value
 
     def read(self) -> tuple[list[int], float]:
         """Counts by bucket, not yet cumulative, and the sum, as of one moment."""
-        with self._lock:
+        with _lock:
             return list(self.counts), self.sum
+
+
+def count_call(
+    gauge: GaugeChild,
+    requests: CounterChild,
+    duration: HistogramChild,
+    seconds: float,
+    also: CounterChild | None,
+) -> None:
+    """Counts the end of a call in all its metrics at once; `also` is one more counter."""
+    index = bisect_left(duration.bounds, seconds)
+    with _lock:
+        gauge.value -= 1
+        requests.value += 1
+        duration.counts[index] += 1
+        duration.sum += seconds
+        if also is not None:
+            also.value += 1
+
+
+def count_call_apart(
+    gauge: Any, requests: Any, duration: Any, seconds: float, also: Any | None
+) -> None:
+    """The same for prometheus-client's own metrics."""
+    gauge.dec()
+    requests.inc()
+    duration.observe(seconds)
+    if also is not None:
+        also.inc()
+
+
+def _renew_lock() -> None:  # a fork may have happened while another thread held it
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class _Family(Generic[C]):

@@ -14,6 +14,7 @@ from geomon.tracking.active import (
     Spec,
     enclosing,
     first_open,
+    open_call,
 )
 
 _current = context.current_call
@@ -49,14 +50,14 @@ def record(response: Any) -> None:
 
 def begin(spec: Spec) -> ActiveCall:
     """A new open call; not yet the current one."""
-    pipeline = dispatch.current()
+    pipeline = dispatch.pipeline or dispatch.current()
     here = _current.get()
     if here is None:
-        active = ActiveCall(spec, None, pipeline)
+        active = open_call(spec, None, pipeline)
     else:
         if here._state == ENDING and here._thread == get_ident():
-            return ActiveCall(spec, None, dispatch.OFF)  # a sink's own: nobody tracks the tracker
-        active = ActiveCall(spec, here if here._state == OPEN else first_open(here), pipeline)
+            return open_call(spec, None, dispatch.OFF)  # a sink's own: nobody tracks the tracker
+        active = open_call(spec, here if here._state == OPEN else first_open(here), pipeline)
         if spec.client and _merge(active):
             return active
     if pipeline.started:
@@ -74,5 +75,4 @@ def _merge(active: ActiveCall) -> bool:
     if target is None or not target._spec.merge:
         return False
     active._merges_into = target
-    active._announced = False
     return True

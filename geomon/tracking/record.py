@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from geomon import errors
 from geomon.call import EMPTY, Call, Outcome, Usage
@@ -25,8 +25,9 @@ def record_of(
     error_type: str | None,
 ) -> Call:
     """The record of a call that ends now."""
-    spec, bound = active._spec, active.context
-    if active._notes is not None or bound or error is not None or spec.kind != "ai":
+    spec, bound, model = active._spec, active.context, active.model
+    told = active._notes is not None or model is not spec.model or active.status is not None
+    if told or bound or error is not None or spec.kind != "ai":
         return _full_record(active, outcome, error, at, error_type)
     # the same for a call that was told nothing; written out, since every such call pays for it
     return _new(
@@ -34,7 +35,7 @@ def record_of(
         (
             spec.kind,
             spec.type,
-            active.model,
+            model,
             active.provider,
             None,
             None,
@@ -74,13 +75,13 @@ def _full_record(
     notes = active._notes if active._notes is not None else _NOTHING
     if notes.stream is not None:
         _read_stream(active, notes)
-    model = active.model if active.model is not None else notes.answered
+    model = _text(active.model if active.model is not None else notes.answered)
     spent = _spent(active, notes, model) if notes.used or notes.absorbed else ()
     return Call(
         kind=spec.kind,
         type=spec.type,
         model=model,
-        provider=active.provider,
+        provider=_text(active.provider),
         method=spec.method,
         endpoint=spec.endpoint,
         host=spec.host,
@@ -107,14 +108,47 @@ def _full_record(
     )
 
 
+def _text(value: Any) -> str | None:
+    """A label as the string it should have been."""
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return str(value)
+    except Exception:
+        return None
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # its own __str__ fails
+        return type(value).__name__
+
+
 def _status(active: ActiveCall, error: BaseException | None) -> int | None:
+    own = _whole(active.status)
     if error is None:
-        return 200 if active.status is None else active.status
+        return 200 if active.status is None else own
     told = errors.status_code(error)
     if told is not None:
         return told
-    own = active.status
-    return own if isinstance(own, int) and own >= 400 else 500
+    return own if own is not None and own >= 400 else 500
+
+
+def is_server_error(active: ActiveCall) -> bool:
+    """Whether a request ends with a status of 5xx."""
+    status = _whole(active.status)
+    return status is not None and 500 <= status <= 599
+
+
+def _whole(status: Any) -> int | None:
+    """A status code as the number it should have been."""
+    if status is None or type(status) is int:
+        return status
+    try:
+        return int(status)  # "201", http.HTTPStatus.CREATED
+    except Exception:
+        return None
 
 
 def _read_stream(active: ActiveCall, notes: Notes) -> None:

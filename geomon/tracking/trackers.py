@@ -17,6 +17,9 @@ from geomon.tracking.wrapping import wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_Entry = tuple[ActiveCall, int, types.CodeType]
+"""An open block: its call, and the identity and code of the frame that entered it."""
+
 _current = context.current_call
 
 
@@ -30,7 +33,7 @@ class Tracker:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
-        self._open: list[tuple[ActiveCall, int]] = []
+        self._open: list[_Entry] = []
 
     def __call__(self, function: F) -> F:
         """Decorates a function, method or callable object, which keeps its type.
@@ -70,18 +73,18 @@ class Tracker:
             spec = replace(spec, type=code.co_name)
         active = begin(spec)
         active.code = Code(code.co_filename, frame.f_lineno, code.co_qualname)
-        self._open.append((active, id(frame)))
+        self._open.append((active, id(frame), code))
         _current.set(active)
         return active
 
     def _exit(self, error: BaseException | None, frame: types.FrameType) -> None:
         at = clock.monotonic()
-        active = self._leaving(id(frame))
+        active = self._leaving(frame)
         if active is not None:
             finish(active, error, at)
             leave(active)
 
-    def _leaving(self, frame: int) -> ActiveCall | None:
+    def _leaving(self, frame: types.FrameType) -> ActiveCall | None:
         """The entry that this exit belongs to.
 
         It is the last one of the same frame: two generators may hold one tracker's blocks open
@@ -89,10 +92,10 @@ class Tracker:
         one of this context.
         """
         entries = self._open
-        found = _last(entries, lambda active, entered_in: entered_in == frame)
+        found = _last(entries, lambda entry: entry[1] == id(frame) and entry[2] is frame.f_code)
         if found is None:
             here = _chain(_current.get())
-            found = _last(entries, lambda active, _: any(active is call for call in here))
+            found = _last(entries, lambda entry: any(entry[0] is call for call in here))
         if found is None and entries:
             found = entries[-1]
         if found is not None:
@@ -101,10 +104,8 @@ class Tracker:
         return None
 
 
-def _last(
-    entries: list[tuple[ActiveCall, int]], matches: Callable[[ActiveCall, int], bool]
-) -> tuple[ActiveCall, int] | None:
-    return next((entry for entry in reversed(list(entries)) if matches(*entry)), None)
+def _last(entries: list[_Entry], matches: Callable[[_Entry], bool]) -> _Entry | None:
+    return next((entry for entry in reversed(list(entries)) if matches(entry)), None)
 
 
 def _chain(here: Any) -> list[Any]:

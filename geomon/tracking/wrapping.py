@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import inspect
+import pkgutil
 import types
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +31,21 @@ Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 
 class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[misc] # wrapt's C classes have no types
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return getattr, (self._self_instance, self.__wrapped__.__name__)
+        method = self.__wrapped__
+        owner = self._self_instance
+        if owner is None:  # taken from the class
+            owner = getattr(method, "__self__", None)
+        if owner is not None:
+            return getattr, (owner, method.__name__)
+        return pkgutil.resolve_name, (f"{method.__module__}:{method.__qualname__}",)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        if self._self_instance is None:
+            return self
+        return getattr(copy.deepcopy(self._self_instance, memo), self.__wrapped__.__name__)
 
 
 class Tracked(wrapt.FunctionWrapper):  # type: ignore[misc] # as above
@@ -43,6 +59,12 @@ class Tracked(wrapt.FunctionWrapper):  # type: ignore[misc] # as above
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__wrapped__.__qualname__  # as functions are: by name
+
+    def __copy__(self) -> Any:
+        return self  # as functions are
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
 
 
 def wrap(function: Any, spec: Spec) -> Any:
@@ -103,10 +125,15 @@ def _code(function: Any) -> Code | None:
 
 def _wrapper_for(function: Any) -> Callable[[Spec], Wrapper]:
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-        return _around_generator
+        return _around_coroutine if _is_awaited(function) else _around_generator
     if inspect.iscoroutinefunction(function):
         return _around_coroutine
     return _around_function
+
+
+def _is_awaited(function: Any) -> bool:
+    """Whether it is a generator function under `types.coroutine`."""
+    return bool(function.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 def _around_function(spec: Spec) -> Wrapper:
@@ -135,7 +162,7 @@ def _around_function(spec: Spec) -> Wrapper:
 
 def _around_coroutine(spec: Spec) -> Wrapper:
     def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        coroutine = _run(spec, wrapped(*args, **kwargs))
+        coroutine = _run(spec, streams.Unstarted(wrapped(*args, **kwargs)))
         with suppress(AttributeError):  # partials and callable objects have no names
             coroutine.__qualname__ = wrapped.__qualname__
             coroutine.__name__ = wrapped.__name__
@@ -144,11 +171,11 @@ def _around_coroutine(spec: Spec) -> Wrapper:
     return wrapper
 
 
-async def _run(spec: Spec, inner: Any) -> Any:
+async def _run(spec: Spec, inner: streams.Unstarted) -> Any:
     active = begin(spec)
     token = _current.set(active)
     try:
-        result = await inner
+        result = await inner.coroutine
     except BaseException as error:
         finish(active, error, clock.monotonic())
         raise
@@ -209,12 +236,25 @@ def _classify(cls: type) -> int:
 
 
 def _follow_coroutine(active: ActiveCall, coroutine: Any) -> Any:
-    return _finish_awaited(streams.Course(active), coroutine)
+    followed: Any = _finish_unstarted(streams.Course(active), streams.Unstarted(coroutine))
+    followed.__qualname__ = coroutine.__qualname__
+    followed.__name__ = coroutine.__name__
+    return followed
+
+
+async def _finish_unstarted(course: streams.Course, inner: streams.Unstarted) -> Any:
+    return await _finish_awaited(course, inner.coroutine)
 
 
 def _follow_awaitable(active: ActiveCall, awaitable: Any) -> Any:
     course = streams.Course(active)
-    return streams.Awaited(awaitable, lambda inner: _finish_awaited(course, inner))
+
+    def run(inner: Any) -> Any:
+        return _finish_awaited(course, inner)
+
+    if hasattr(type(awaitable), "__aenter__"):
+        return streams.AwaitedManager(awaitable, course, run)
+    return streams.Awaited(awaitable, run)
 
 
 async def _finish_awaited(course: streams.Course, awaitable: Any) -> Any:
