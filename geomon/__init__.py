@@ -9,7 +9,6 @@ request and user ids. Nothing else needs to run.
 
 from __future__ import annotations
 
-from geomon import runtime as _runtime  # wires the defaults up
 from geomon.call import Attempt, Call, Code, Usage
 from geomon.context import bind, carry, get_context
 from geomon.runtime import Handle, configure

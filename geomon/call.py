@@ -98,7 +98,7 @@ class Call(NamedTuple):
     attempts: tuple[Attempt, ...]
     """Inner calls and client retries."""
     rate_limit_remaining: Mapping[str, float]
-    """What is left of the provider's limits, 0 to 1, by `requests` and `tokens`; empty if unknown."""
+    """What is left of the provider's limits, 0 to 1, by `requests` and `tokens`; empty: unknown."""
 
     context: Mapping[str, Any]
     """What was bound when the call began: `request_id`, `user_id`, ..."""

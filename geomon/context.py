@@ -27,7 +27,7 @@ bound: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
 current_call: contextvars.ContextVar[Any] = contextvars.ContextVar(
     "geomon.current_call", default=None
 )
-"""The innermost open call or meter, or one that has ended: `geomon.current_call()` tells them apart."""
+"""The innermost call or meter, open or ended: `geomon.current_call()` tells them apart."""
 
 
 def get_context() -> dict[str, Any]:
@@ -94,6 +94,7 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
         self.__exit__(exc_type, exc, traceback)
 
     def __call__(self, function: F) -> F:
+        """Decorates a function of any shape, which keeps its type."""
         return cast(F, _decorate(function, self._values))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from geomon import losses, settings
-from geomon.call import Call
+from geomon.call import Call, Usage
 
 Sink = Callable[[Call], object]
 
@@ -25,7 +25,7 @@ class Pipeline:
     def __init__(
         self,
         sinks: Iterable[Sink],
-        cost: Callable[[Any], float | None] | None = None,
+        cost: Callable[[Usage, float], float | None] | None = None,
     ) -> None:
         self.sinks = tuple(sinks)
         hooks = (getattr(sink, "started", None) for sink in self.sinks)
@@ -88,15 +88,6 @@ def started(pipeline: Pipeline, active: Any) -> None:
             hook(active)
         except BaseException as error:
             contain("started_failed", hook, error)
-
-
-def emit(pipeline: Pipeline, call: Call) -> None:
-    """Hands a finished call to every sink."""
-    for sink in pipeline.sinks:
-        try:
-            sink(call)
-        except BaseException as error:
-            contain("failed", sink, error)
 
 
 def contain(reason: str, sink: Any, error: BaseException) -> None:

@@ -15,7 +15,7 @@ Listener = Callable[[str, str, int], None]
 """Takes part, reason, and how many were lost so far."""
 
 raising = False
-"""Whether `failed` raises; set by `geomon.testing`, so that a test sees what production contains."""
+"""Whether `failed` raises; `geomon.testing` sets it: a test sees what production contains."""
 
 _log = logging.getLogger("geomon")
 _lock = threading.RLock()

@@ -172,8 +172,15 @@ class Course:
         self._closed(early)
         return result
 
+    def passed(self, since: float) -> None:
+        """Counts the time since then: it was spent opening the stream, not by its consumer."""
+        self._last += clock.monotonic() - since
+
     def _closed(self, early: bool) -> None:
-        self.end(Closed() if early else None, clock.monotonic())
+        if early:
+            self.end(Closed(), clock.monotonic())
+        else:  # what was read in the block is not seen: all of its time counts
+            self.end(None, self._last)
 
 
 def _is_over(stream: Any) -> bool:
@@ -185,7 +192,7 @@ def _is_over(stream: Any) -> bool:
     return frame is None
 
 
-class _Iterator(wrapt.BaseObjectProxy):  # type: ignore[misc] # wrapt's C classes have no types
+class _Iterator(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # whatever stream
     """A stream read with `for`."""
 
     def __init__(self, wrapped: Any, course: Course) -> None:
@@ -232,7 +239,7 @@ class _ContextIterator(_Iterator):
         return self._self_course.closing(self.__wrapped__.__exit__, *exc)
 
 
-class _AsyncIterator(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
+class _AsyncIterator(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # as above
     """A stream read with `async for`."""
 
     def __init__(self, wrapped: Any, course: Course) -> None:
@@ -296,7 +303,7 @@ class _DualIterator(_ContextIterator):
         return value
 
 
-class _Manager(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
+class _Manager(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # as above
     """What a client gives for `with client.stream(...) as stream`."""
 
     def __init__(self, wrapped: Any, course: Course) -> None:
@@ -305,8 +312,9 @@ class _Manager(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
         self._self_streams = False
 
     def __enter__(self) -> Any:
-        course = self._self_course
+        course, since = self._self_course, clock.monotonic()
         entered = course.inside(self.__wrapped__.__enter__)
+        course.passed(since)
         self._self_streams = proxy_for(type(entered)) is not None
         return follow(entered, course)
 
@@ -315,7 +323,7 @@ class _Manager(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
         return self._self_course.closing(self.__wrapped__.__exit__, *exc, early=early)
 
 
-class _AsyncManager(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
+class _AsyncManager(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # as above
     """What a client gives for `async with client.stream(...) as stream`."""
 
     def __init__(self, wrapped: Any, course: Course) -> None:
@@ -324,8 +332,9 @@ class _AsyncManager(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
         self._self_streams = False
 
     async def __aenter__(self) -> Any:
-        course = self._self_course
+        course, since = self._self_course, clock.monotonic()
         entered = await course.async_inside(self.__wrapped__.__aenter__)
+        course.passed(since)
         self._self_streams = proxy_for(type(entered)) is not None
         return follow(entered, course)
 
@@ -335,7 +344,7 @@ class _AsyncManager(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
         return await self._self_course.async_closing(leave, *exc, early=early)
 
 
-class Awaited(wrapt.BaseObjectProxy):  # type: ignore[misc] # as above
+class Awaited(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # as above
     """An awaitable object whose call ends when it has been awaited."""
 
     def __init__(self, wrapped: Any, run: Callable[[Any], Awaitable[Any]]) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from geomon import losses
+import geomon
+from geomon import dispatch, losses
 from geomon.call import Attempt, Call, Usage
 from geomon.sinks import labels
 from geomon.sinks.prometheus import PrometheusSink
@@ -201,37 +202,82 @@ class Unprintable:
         raise ValueError("no")
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (None, "unknown"),
-        ("", "unknown"),
-        (5, "5"),
-        (2.5, "2.5"),
-        (b"m", "b'm'"),
-        (["a"], "['a']"),
-        ({"a": 1}, "{'a': 1}"),
-        (Unprintable(), "other"),
-        ("a\ud800b", "a?b"),
-        ("gp\u00fc", "gp\u00fc"),
-        ('a"b\\c\nd', 'a"b\\c\nd'),
-        ("x" * 200, "x" * 200),
-        ("x" * 10_000, "x" * 199 + "\u2026"),
-    ],
-)
-def test_any_value_becomes_a_label(value: Any, shown: str) -> None:
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("no")
+
+    def __str__(self) -> str:
+        return "unhashable"
+
+
+VALUES = [
+    (None, "unknown"),
+    ("", "unknown"),
+    (5, "5"),
+    (2.5, "2.5"),
+    (b"m", "b'm'"),
+    (["a"], "['a']"),
+    ({"a": 1}, "{'a': 1}"),
+    (Unhashable(), "unhashable"),
+    (Unprintable(), "Unprintable"),
+    ("a\ud800b", "a?b"),
+    ("gp\u00fc", "gp\u00fc"),
+    ('a"b\\c\nd', 'a"b\\c\nd'),
+    ("x" * 200, "x" * 200),
+    ("x" * 10_000, "x" * 199 + "\u2026"),
+]
+
+
+@pytest.mark.parametrize(("value", "shown"), VALUES)
+@pytest.mark.parametrize("setting", ["attribute", "set"])
+def test_any_model_becomes_a_label(value: Any, shown: str, setting: str) -> None:
+    registry = CollectorRegistry()
+    earlier = dispatch.install(None)
+    with geomon.configure(registry=registry), geomon.track_ai("chat") as call:
+        if setting == "set":
+            call.set(model=value, provider=value)
+        else:
+            call.model = call.provider = value
+        call.first_token()
+    dispatch.install(earlier)
+    for name in ("ai_requests_total", "ai_time_to_first_token_seconds_count"):
+        assert registry.get_sample_value(name, {"type": "chat", "model": shown}) == 1
+    assert list(text_string_to_metric_families(generate_latest(registry).decode())) != []
+
+
+@pytest.mark.parametrize("value", [99, 600, -1, "200", 200.0, [200], 2**70, True, Unhashable()])
+def test_any_status_is_counted(value: Any) -> None:
+    registry = CollectorRegistry()
+    earlier = dispatch.install(None)
+    with geomon.configure(registry=registry), geomon.track_request("GET", "/") as call:
+        call.status = value
+    dispatch.install(earlier)
+    counted = [
+        sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "http_requests_total"
+    ]
+    assert counted == [1]
+
+
+@pytest.mark.parametrize("name", ["type", "endpoint", "host"])
+@pytest.mark.parametrize(("value", "shown"), [("a\ud800b", "a?b"), *VALUES[-4:]])
+def test_any_text_becomes_a_label(name: str, value: Any, shown: str) -> None:
     scrape = Scrape()
-    for call in (rich(value, value), http("request", value), http("client_request", value)):
-        scrape.take(call)
-    assert scrape.values("ai_requests_total", "type", "model") == {(shown, shown): 1}
-    assert scrape.values("ai_tokens_total", "type", "model") == {(shown, shown): 1}
-    assert scrape.values("ai_requests_in_progress", "type", "model") == {(shown, shown): 0}
-    assert scrape.values("http_requests_total", "endpoint") == {(shown,): 1}
-    assert scrape.values("http_client_requests_total", "host") == {(shown,): 1}
+    if name == "type":
+        scrape.take(rich(value, "m"))
+        metrics = [*MODEL_METRICS, "ai_requests_in_progress"]
+    else:
+        scrape.take(http("request" if name == "endpoint" else "client_request", value))
+        metrics = [f"http_{'client_' if name == 'host' else ''}requests_total"]
+    assert {key for metric in metrics for key in scrape.values(metric, name)} == {(shown,)}
     assert list(text_string_to_metric_families(generate_latest(scrape.registry).decode())) != []
 
 
-@pytest.mark.parametrize("value", ["get", "BREW", "", None, 5, ["GET"], "x" * 10_000, "\ud800"])
+@pytest.mark.parametrize("value", ["get", "BREW", "", None, 5, "x" * 10_000, "\ud800"])
 def test_an_unknown_method_is_other(value: Any) -> None:
     scrape = Scrape()
     scrape.take(http("request", "/", method=value))
@@ -249,7 +295,7 @@ def test_a_status_is_a_label(value: Any, shown: str) -> None:
     assert scrape.values("http_requests_total", "status") == {(shown,): 1}
 
 
-@pytest.mark.parametrize("value", [99, 600, -1, None, "200", 200.0, [200], 2**70, True])
+@pytest.mark.parametrize("value", [99, 600, -1, None, "200", 200.5, 2**70, True])
 def test_what_is_no_status_is_unknown(value: Any) -> None:
     scrape = Scrape()
     scrape.take(http("request", "/", status=value))

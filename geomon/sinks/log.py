@@ -49,6 +49,7 @@ class LogSink:
         self._capture_content = capture_content
 
     def __call__(self, call: Call) -> None:
+        """Writes the record, where the logger takes its level."""
         logger = _LOGGERS[call.kind]
         level = logging.INFO if call.outcome == "ok" else logging.WARNING
         if logger.isEnabledFor(level):

@@ -6,7 +6,6 @@ so that a call pays for counting only.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -29,11 +28,13 @@ class _Ai:
         self.key = key
         self.requests = families.ai_requests.labels(*key)
         self.duration = families.ai_duration.labels(*key)
+        self.gauge: Any = None
+        self.no_usage: Any = None
 
-    @cached_property
-    def no_usage(self) -> Any:
-        """Calls that told no tokens."""
-        return self._families.ai_unmetered.labels(*self.key, "no_usage")
+    def make_no_usage(self) -> Any:
+        """Makes and gives the counter of calls that told no tokens."""
+        self.no_usage = self._families.ai_unmetered.labels(*self.key, "no_usage")
+        return self.no_usage
 
     def count_error(self, error_type: str) -> None:
         """Counts a call that failed or was cancelled."""
@@ -109,13 +110,12 @@ class PrometheusSink:
     def started(self, active: Any) -> None:
         """Counts a call as in progress, under what is known of it now."""
         if active.kind == "ai":
-            self._ai_gauge(active.type, active.model_at_start).inc()
+            gauge = self._gauges.get((active.type, active.model_at_start))
+            if gauge is None:
+                gauge = self._new_ai_gauge(active.type, active.model_at_start)
+            gauge.inc()
         elif active.kind == "request":
             self._http_gauge(active.method).inc()
-
-    def _ai_gauge(self, type: Any, model: Any) -> Any:
-        gauge = self._gauges.get((type, model))
-        return gauge if gauge is not None else self._new_ai_gauge(type, model)
 
     def _new_ai_gauge(self, type: Any, model: Any) -> Any:
         key = self._guards["model"].admit(labels.text(type), labels.text(model))
@@ -143,13 +143,16 @@ class PrometheusSink:
         ai = self._ai.get((type, model))
         if ai is None:
             ai = self._new_ai(type, model)
-        gauge = self._gauges.get((type, call.model_at_start))
+        at_start = call.model_at_start
+        gauge = ai.gauge if model is at_start else self._gauges.get((type, at_start))
         if gauge is None:
-            gauge = self._new_ai_gauge(type, call.model_at_start)
-        unseen = not call.metered and call.outcome != "error"
-        self._count_call(
-            gauge, ai.requests, ai.duration, call.duration, ai.no_usage if unseen else None
-        )
+            gauge = self._new_ai_gauge(type, at_start)
+            if model is at_start:
+                ai.gauge = gauge
+        unseen = None
+        if not call.metered and call.outcome != "error":
+            unseen = ai.no_usage if ai.no_usage is not None else ai.make_no_usage()
+        self._count_call(gauge, ai.requests, ai.duration, call.duration, unseen)
         if call.error_type is not None:
             ai.count_error(call.error_type)
         if call.usage:
@@ -174,7 +177,7 @@ class PrometheusSink:
 
     def _count_spend(self, call: Call, ai: _Ai) -> None:
         if call.tokens is None:
-            ai.no_usage.inc()
+            ai.make_no_usage().inc()
         for used in call.usage:
             own = ai if used.model == call.model else self._ai_of(call.type, used.model)
             own.count_spend(used)

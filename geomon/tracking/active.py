@@ -227,10 +227,9 @@ class ActiveCall:
 
     def stream_dropped(self, at: float) -> None:
         """Nobody holds the call's stream any more."""
-        if _interrupts_a_sink():
-            _dropped.append((self, at))
-        else:
-            end(self, "abandoned", None, at)
+        _dropped.append((self, at))
+        if not _interrupts_a_sink():
+            drain()
 
     # --- merging
 
@@ -250,7 +249,7 @@ class ActiveCall:
 def open_call(
     spec: Spec, parent: ActiveCall | Meter | None, pipeline: dispatch.Pipeline
 ) -> ActiveCall:
-    """A new open call. (An `__init__` would cost every call a tenth more.)"""
+    """A new open call. An `__init__` would cost every call a tenth more."""
     call = _new(ActiveCall)
     call._spec = spec
     call._parent = parent
@@ -321,11 +320,13 @@ class Meter:
 
 
 def enclosing() -> ActiveCall | Meter | None:
+    """The innermost open call or meter here."""
     here = _current.get()
     return here if here is None or here._state == OPEN else first_open(here._parent)
 
 
 def first_open(here: ActiveCall | Meter | None) -> ActiveCall | Meter | None:
+    """The innermost one that is still open, from `here` outwards."""
     while here is not None and here._state != OPEN:
         here = here._parent
     return here
@@ -358,14 +359,18 @@ def end(
     at: float,
     error_type: str | None = None,
 ) -> None:
-    """Builds the record and hands it on. Raises nothing into the program."""
+    """Builds the record and hands it to every sink. Raises nothing into the program."""
     try:
         call = record_of(active, outcome, error, at, error_type)
         if active._merges_into is not None and _merged(active, call):
             return
         active._thread = get_ident()
         active._state = ENDING
-        _emit(active, call)
+        for sink in active._pipeline.sinks:
+            try:
+                sink(call)
+            except BaseException as failure:
+                dispatch.contain("failed", sink, failure)
         if active._parent is not None:
             _tell_enclosing(active._parent, call)
         if _dropped:
@@ -386,17 +391,6 @@ def _merged(active: ActiveCall, call: Call) -> bool:
         return True
     dispatch.started(active._pipeline, active)
     return False
-
-
-def _emit(active: ActiveCall, call: Call) -> None:
-    if _current.get() is active:
-        dispatch.emit(active._pipeline, call)
-        return
-    token = _current.set(active)  # so that what a sink calls is seen to be a sink's
-    try:
-        dispatch.emit(active._pipeline, call)
-    finally:
-        _current.reset(token)
 
 
 def _tell_enclosing(
@@ -443,4 +437,8 @@ def drain() -> None:
             active, at = _dropped.popleft()
         except IndexError:  # another thread was faster
             return
-        end(active, "abandoned", None, at)
+        token = _current.set(active)  # so that what a sink calls is seen to be a sink's
+        try:
+            end(active, "abandoned", None, at)
+        finally:
+            _current.reset(token)

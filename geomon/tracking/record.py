@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geomon import errors
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 
-_new = tuple.__new__
+_new: Callable[[type[Call], tuple[Any, ...]], Call] = tuple.__new__
 _NOTHING = Notes()
 
 
@@ -114,15 +115,8 @@ def _text(value: Any) -> str | None:
         return value
     try:
         return str(value)
-    except Exception:
-        return None
-
-
-def _text(value: Any) -> str:
-    try:
-        return str(value)
     except Exception:  # its own __str__ fails
-        return type(value).__name__
+        return "other"
 
 
 def _status(active: ActiveCall, error: BaseException | None) -> int | None:

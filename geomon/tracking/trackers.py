@@ -138,7 +138,9 @@ def track_ai(
     provider: str | None = None,
     merge: bool = True,
 ) -> Any:
-    """Tracks calls to an AI model: `@track_ai`, `@track_ai("summarize")`, `with track_ai("chat")`.
+    """Tracks calls to an AI model, as a decorator or a with-block, sync or async.
+
+    `@track_ai`, `@track_ai("summarize", model="gpt-4o")`, `with track_ai("chat") as call:`.
 
     A decorated function's return value is read for model and tokens when it is a client's response
     or stream; a with-block hands its response to `call.record(response)`.
@@ -165,7 +167,9 @@ def track_ai(
 
 
 def track_request(method: str, endpoint: str) -> Tracker:
-    """Tracks requests that the program serves: `with track_request("POST", "/v1/render")`.
+    """Tracks requests that the program serves, as a decorator or a with-block, sync or async.
+
+    `with track_request("POST", "/v1/render") as request: request.status = 201`.
 
     The status is 200 unless `request.status` is set; on an exception it is the exception's
     `status_code`, else 500.

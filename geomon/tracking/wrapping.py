@@ -9,7 +9,6 @@ import inspect
 import pkgutil
 import types
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -23,13 +22,15 @@ from geomon.tracking.current import begin
 _current = context.current_call
 _PLAIN, _COROUTINE, _FUTURE, _AWAITABLE, _STREAM, _RESPONSE = range(6)
 _KNOWN_TYPES = 4096
-_PLAIN_TYPES = dict.fromkeys((str, bytes, int, float, bool, type(None), list), _PLAIN)
+_PLAIN_TYPES: dict[type, int] = dict.fromkeys(
+    (str, bytes, int, float, bool, type(None), list), _PLAIN
+)
 _kinds: dict[type, int] = dict(_PLAIN_TYPES)
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[misc] # wrapt's C classes have no types
+class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg] # whatever function
     def __reduce_ex__(self, protocol: Any) -> Any:
         method = self.__wrapped__
         owner = self._self_instance
@@ -48,7 +49,7 @@ class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[misc] # wrapt's C clas
         return getattr(copy.deepcopy(self._self_instance, memo), self.__wrapped__.__name__)
 
 
-class Tracked(wrapt.FunctionWrapper):  # type: ignore[misc] # as above
+class Tracked(wrapt.FunctionWrapper):  # type: ignore[type-arg] # as above
     """A decorated function. It keeps its signature, docstring, kind and descriptor behaviour."""
 
     __bound_function_wrapper__ = _Bound
@@ -161,36 +162,35 @@ def _around_function(spec: Spec) -> Wrapper:
 
 
 def _around_coroutine(spec: Spec) -> Wrapper:
-    def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        coroutine = _run(spec, streams.Unstarted(wrapped(*args, **kwargs)))
-        with suppress(AttributeError):  # partials and callable objects have no names
-            coroutine.__qualname__ = wrapped.__qualname__
-            coroutine.__name__ = wrapped.__name__
-        return coroutine
+    kind_of, set_current, reset_current = _kinds.get, _current.set, _current.reset
 
-    return wrapper
-
-
-async def _run(spec: Spec, inner: streams.Unstarted) -> Any:
-    active = begin(spec)
-    token = _current.set(active)
-    try:
-        result = await inner.coroutine
-    except BaseException as error:
-        finish(active, error, clock.monotonic())
-        raise
-    else:
-        if _kinds.get(type(result)) is not _PLAIN:
-            goes_on, result = _look_at(active, result)
-            if goes_on:
-                return result
-        finish(active, None, clock.monotonic())
-        return result
-    finally:
+    # the wrapped function is called at the first step, so that a task that is cancelled before it
+    # leaves no coroutine behind that was never awaited; wrong arguments raise there too
+    async def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        active = begin(spec)
+        token = set_current(active)
         try:
-            _current.reset(token)
-        except ValueError:  # thrown away while it waited, in another context
-            pass
+            result = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            finish(active, error, clock.monotonic())
+            raise
+        else:
+            if kind_of(type(result)) is not _PLAIN:
+                goes_on, result = _look_at(active, result)
+                if goes_on:
+                    return result
+            finish(active, None, clock.monotonic())
+            return result
+        finally:
+            try:  # noqa: SIM105 - suppress() costs more than all else in this line
+                reset_current(token)
+            except ValueError:  # thrown away while it waited, in another context
+                pass
+
+    if spec.code is not None:  # what tasks and warnings call the coroutine
+        wrapper.__qualname__ = spec.code.function
+        wrapper.__name__ = spec.code.function.rpartition(".")[2]
+    return wrapper
 
 
 def _around_generator(spec: Spec) -> Wrapper:
@@ -258,7 +258,9 @@ def _follow_awaitable(active: ActiveCall, awaitable: Any) -> Any:
 
 
 async def _finish_awaited(course: streams.Course, awaitable: Any) -> Any:
+    since = clock.monotonic()
     result = await course.async_inside(lambda: awaitable)
+    course.passed(since)
     active = course.call()
     assert isinstance(active, ActiveCall)
     if not isinstance(result, types.CoroutineType) and streams.proxy_for(type(result)):

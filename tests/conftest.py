@@ -1,0 +1,22 @@
+"""Fixtures of the core's tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from geomon import Call
+from geomon.testing import MovableClock, capture_calls
+
+
+@pytest.fixture
+def calls() -> Iterator[list[Call]]:
+    """The calls that end in this test; no other sink hears of them."""
+    with capture_calls(only=True) as captured:
+        yield captured
+
+
+@pytest.fixture
+def clock() -> Iterator[MovableClock]:
+    """A clock that stands until the test moves it."""
+    with MovableClock() as movable:
+        yield movable
