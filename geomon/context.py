@@ -148,21 +148,41 @@ def _bound_coroutine(function: Callable[..., Any], values: Mapping[str, Any]) ->
     return wrapper
 
 
+class _Body:
+    """What is bound while a generator's body runs, its own open `with bind` blocks included."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._made: Mapping[str, Any] | None = None
+        self._left: Mapping[str, Any] | None = None
+
+    def __enter__(self) -> None:
+        if self._left is None:
+            self._made = MappingProxyType({**bound.get(), **self._values})
+        self._token = bound.set(self._made if self._left is None else self._left)  # type: ignore[arg-type]
+
+    def __exit__(self, *exc: object) -> None:
+        here = bound.get()
+        with suppress(ValueError):  # closed in another context
+            bound.reset(self._token)
+            self._left = None if here is self._made else here
+
+
 def _bound_generator(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         inner = function(*args, **kwargs)
-        step, sent = inner.send, None
+        step, sent, body = inner.send, None, _Body(values)
         while True:
             try:
-                with bind(**values):
+                with body:
                     item = step(sent)
             except StopIteration as stop:
                 return stop.value
             try:
                 step, sent = inner.send, (yield item)
             except GeneratorExit:
-                with bind(**values):
+                with body:
                     inner.close()
                 raise
             except BaseException as error:
@@ -175,17 +195,17 @@ def _bound_async_generator(function: Callable[..., Any], values: Mapping[str, An
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         inner = function(*args, **kwargs)
-        step, sent = inner.asend, None
+        step, sent, body = inner.asend, None, _Body(values)
         while True:
             try:
-                with bind(**values):
+                with body:
                     item = await step(sent)
             except StopAsyncIteration:
                 return
             try:
                 step, sent = inner.asend, (yield item)
             except GeneratorExit:
-                with bind(**values):
+                with body:
                     await inner.aclose()
                 raise
             except BaseException as error:

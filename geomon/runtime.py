@@ -41,7 +41,7 @@ class Handle:
         tracking.drain()
         if dispatch.pipeline is self._pipeline:
             dispatch.install(dispatch.OFF)
-        _close(self._pipeline)
+            _close(self._pipeline)
 
     def __enter__(self) -> Handle:
         return self
@@ -86,7 +86,7 @@ def configure(
         ValueError: an argument or variable has a value that cannot be, or a metric's name is taken.
     """
     chosen = _chosen(namespace, buckets, prices, capture_content, label_limit)
-    if registry is not None and not hasattr(registry, "register"):
+    if registry is not None and not hasattr(type(registry), "register"):
         raise TypeError(f"registry={registry!r}: write registry=CollectorRegistry()")
     more = _checked_sinks(sinks)
     if dispatch.disabled:

@@ -41,12 +41,13 @@ class Course:
     Proxies hold it and nothing else does, so that its disappearance means a dropped stream.
     """
 
-    __slots__ = ("_begin", "_call", "_last", "_open")
+    __slots__ = ("_begin", "_call", "_inner", "_last", "_open")
 
     def __init__(self, call: Streamed | None, begin: Callable[[], Streamed] | None = None) -> None:
         self._call = call
         self._begin = begin
         self._open = [True]
+        self._inner: Any = None  # the block that a generator's body holds open over a yield
         self._last = clock.monotonic()
 
     def call(self) -> Streamed:
@@ -95,7 +96,7 @@ class Course:
     def step(self, stream: Any, move: Callable[..., Any], *args: Any) -> Any:
         """Runs one step of a synchronous stream inside the call."""
         call, since = self.call(), clock.monotonic()
-        token = context.current_call.set(call)
+        token = context.current_call.set(self._inner or call)
         try:
             item = move(*args)
             self.take(item)
@@ -109,12 +110,13 @@ class Course:
         else:
             return item
         finally:
+            self._inner = context.current_call.get()
             context.current_call.reset(token)
 
     async def async_step(self, stream: Any, move: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Runs one step of an asynchronous stream inside the call."""
         call, since = self.call(), clock.monotonic()
-        token = context.current_call.set(call)
+        token = context.current_call.set(self._inner or call)
         try:
             item = await move(*args)
             self.take(item)
@@ -129,12 +131,14 @@ class Course:
             return item
         finally:
             with suppress(ValueError):  # thrown away in the middle of a step, from elsewhere
+                inner = context.current_call.get()
                 context.current_call.reset(token)
+                self._inner = inner
 
     def inside(self, run: Callable[..., Any], *args: Any) -> Any:
         """Runs what opens or closes a synchronous stream inside the call; a failure ends it."""
         since = clock.monotonic()
-        token = context.current_call.set(self._call)
+        token = context.current_call.set(self._inner or self._call)
         try:
             return run(*args)
         except BaseException as error:
@@ -146,7 +150,7 @@ class Course:
     async def async_inside(self, run: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Runs what opens or closes an asynchronous stream inside the call; a failure ends it."""
         since = clock.monotonic()
-        token = context.current_call.set(self._call)
+        token = context.current_call.set(self._inner or self._call)
         try:
             return await run(*args)
         except BaseException as error:
@@ -301,6 +305,13 @@ class _DualIterator(_ContextIterator):
         if name == "aclose":
             return lambda: self._self_course.async_closing(value)
         return value
+
+    async def __aenter__(self) -> Any:
+        entered = await self.__wrapped__.__aenter__()
+        return self if entered is self.__wrapped__ else entered
+
+    async def __aexit__(self, *exc: Any) -> Any:
+        return await self._self_course.async_closing(self.__wrapped__.__aexit__, *exc)
 
 
 class _Manager(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # as above

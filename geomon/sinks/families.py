@@ -72,7 +72,9 @@ class Families:
         self.ai_attempts = counter(
             "ai_attempts_total", "Inner calls and client retries of AI calls.", *_AI, "outcome"
         )
-        self.ai_in_progress = gauge("ai_requests_in_progress", "AI calls now open.", *_AI)
+        self.ai_in_progress = self._in_progress(
+            "ai_requests_in_progress", "AI calls now open.", *_AI
+        )
         self.ai_tokens = counter(
             "ai_tokens_total",
             "Tokens; input holds cached ones, output holds reasoning.",
@@ -109,7 +111,7 @@ class Families:
             buckets.http,
             *request,
         )
-        self.http_in_progress = gauge(
+        self.http_in_progress = self._in_progress(
             "http_requests_in_progress", "Requests now being served.", "method"
         )
         self.client_requests = counter(
@@ -159,6 +161,12 @@ class Families:
                 full, lambda: Gauge(full, text, labels, registry=None, multiprocess_mode=mode)
             )
         return self._keep(full, lambda: store.Gauge(full, text, labels))
+
+    def _in_progress(self, name: str, text: str, *labels: str) -> Any:
+        full = self._name(name)
+        if _multiprocess():
+            return self._gauge(name, text, *labels)
+        return self._keep(full, lambda: store.Gauge(full, text, labels, store.InProgressChild))
 
     def _histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Any:
         full = self._name(name)

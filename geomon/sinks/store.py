@@ -7,6 +7,7 @@ serve there. An increment runs no code that could be interrupted by a finalizer 
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from bisect import bisect_left
@@ -52,6 +53,31 @@ class GaugeChild(CounterChild):
             self.value = float(value)
 
 
+class InProgressChild:
+    """How many have begun and not ended.
+
+    A begin is one step of an `itertools.count`: atomic, at a quarter of what a lock costs.
+    """
+
+    __slots__ = ("_begun", "ended", "inc")
+
+    def __init__(self) -> None:
+        self._begun = itertools.count()
+        self.inc = self._begun.__next__
+        """Counts a begin."""
+        self.ended = 0
+
+    def dec(self) -> None:
+        """Counts an end."""
+        with _lock:
+            self.ended += 1
+
+    @property
+    def value(self) -> int:
+        """How many are in progress."""
+        return int(repr(self._begun)[len("count(") : -1]) - self.ended
+
+
 class HistogramChild:
     """Observations by bucket, and their sum."""
 
@@ -76,7 +102,7 @@ class HistogramChild:
 
 
 def count_call(
-    gauge: GaugeChild,
+    open_calls: InProgressChild,
     requests: CounterChild,
     duration: HistogramChild,
     seconds: float,
@@ -85,7 +111,7 @@ def count_call(
     """Counts the end of a call in all its metrics at once; `also` is one more counter."""
     index = bisect_left(duration.bounds, seconds)
     with _lock:
-        gauge.value -= 1
+        open_calls.ended += 1
         requests.value += 1
         duration.counts[index] += 1
         duration.sum += seconds
@@ -94,10 +120,10 @@ def count_call(
 
 
 def count_call_apart(
-    gauge: Any, requests: Any, duration: Any, seconds: float, also: Any | None
+    open_calls: Any, requests: Any, duration: Any, seconds: float, also: Any | None
 ) -> None:
     """The same for prometheus-client's own metrics."""
-    gauge.dec()
+    open_calls.dec()
     requests.inc()
     duration.observe(seconds)
     if also is not None:
@@ -156,11 +182,13 @@ class Counter(_Family[CounterChild]):
         return CounterMetricFamily(self.name, self.text, labels=self.label_names)
 
 
-class Gauge(_Family[GaugeChild]):
+class Gauge(_Family[Any]):
     """A family of gauges."""
 
-    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
-        super().__init__(name, text, labels, GaugeChild)
+    def __init__(
+        self, name: str, text: str, labels: Sequence[str], child: Callable[[], Any] = GaugeChild
+    ) -> None:
+        super().__init__(name, text, labels, child)
 
     def _empty(self) -> Any:
         return GaugeMetricFamily(self.name, self.text, labels=self.label_names)

@@ -41,6 +41,7 @@ class MovableClock:
     def __init__(self, wall: float = 1_700_000_000.0) -> None:
         self._monotonic = 0.0
         self._wall = wall
+        self._earlier: list[tuple[Any, Any]] = []
 
     def move(self, seconds: float) -> None:
         """Lets time pass."""
@@ -52,13 +53,13 @@ class MovableClock:
         self._wall = wall
 
     def __enter__(self) -> MovableClock:
-        self._earlier: tuple[Any, Any] = clock.monotonic, clock.wall
+        self._earlier.append((clock.monotonic, clock.wall))
         clock.monotonic = lambda: self._monotonic
         clock.wall = lambda: self._wall
         return self
 
     def __exit__(self, *exc: object) -> None:
-        clock.monotonic, clock.wall = self._earlier
+        clock.monotonic, clock.wall = self._earlier.pop()
 
 
 @contextmanager

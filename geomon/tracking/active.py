@@ -23,9 +23,9 @@ _bound = context.bound
 _new = object.__new__
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would cost a with-block a microsecond
 class Spec:
-    """What the program said about a call before it began."""
+    """What the program said about a call before it began. Nobody changes it."""
 
     kind: Kind
     type: str | None = None

@@ -60,8 +60,11 @@ def begin(spec: Spec) -> ActiveCall:
         active = open_call(spec, here if here._state == OPEN else first_open(here), pipeline)
         if spec.client and _merge(active):
             return active
-    if pipeline.started:
-        dispatch.started(pipeline, active)
+    for hook in pipeline.started:
+        try:
+            hook(active)
+        except BaseException as error:
+            dispatch.contain("started_failed", hook, error)
     return active
 
 

@@ -28,7 +28,7 @@ def record_of(
     """The record of a call that ends now."""
     spec, bound, model = active._spec, active.context, active.model
     told = active._notes is not None or model is not spec.model or active.status is not None
-    if told or bound or error is not None or spec.kind != "ai":
+    if told or error is not None or spec.kind != "ai":
         return _full_record(active, outcome, error, at, error_type)
     # the same for a call that was told nothing; written out, since every such call pays for it
     return _new(
@@ -51,8 +51,8 @@ def record_of(
             (),
             EMPTY,
             bound,
-            None,
-            None,
+            bound.get("trace_id") if bound else None,
+            bound.get("span_id") if bound else None,
             None,
             (),
             EMPTY,
@@ -116,7 +116,7 @@ def _text(value: Any) -> str | None:
     try:
         return str(value)
     except Exception:  # its own __str__ fails
-        return "other"
+        return type(value).__name__
 
 
 def _status(active: ActiveCall, error: BaseException | None) -> int | None:

@@ -92,6 +92,8 @@ class Tracker:
         one of this context.
         """
         entries = self._open
+        if len(entries) == 1:
+            return entries.pop()[0]
         found = _last(entries, lambda entry: entry[1] == id(frame) and entry[2] is frame.f_code)
         if found is None:
             here = _chain(_current.get())

@@ -1,0 +1,1 @@
+"""`make bench`: what a call costs, beside named peers in one process. It reports; nothing fails."""
