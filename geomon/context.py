@@ -13,7 +13,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import suppress
 from types import MappingProxyType, TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +35,17 @@ def get_context() -> dict[str, Any]:
     return dict(bound.get())
 
 
+class _Layer(NamedTuple):
+    """One entry of a `bind`, and what restores the values before it."""
+
+    owner: bind
+    token: contextvars.Token[Mapping[str, Any]]
+    outer: _Layer | None
+
+
+_layer: contextvars.ContextVar[_Layer | None] = contextvars.ContextVar("geomon.layer", default=None)
+
+
 class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
     """Puts values into the context, for a with-block or a decorated function.
 
@@ -48,12 +59,10 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
 
     def __init__(self, **values: Any) -> None:
         self._values = values
-        # by the identity of the mapping that an entry put in force, which it keeps alive
-        self._entries: dict[int, tuple[contextvars.Token[Mapping[str, Any]], Any]] = {}
 
     def __enter__(self) -> None:
-        merged = MappingProxyType({**bound.get(), **self._values})
-        self._entries[id(merged)] = (bound.set(merged), merged)
+        token = bound.set(MappingProxyType({**bound.get(), **self._values}))
+        _layer.set(_Layer(self, token, _layer.get()))
 
     def __exit__(
         self,
@@ -61,26 +70,15 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        entry = self._entries.pop(id(bound.get()), None)
-        if entry is not None:
+        layer = _layer.get()
+        while layer is not None and layer.owner is not self:  # a generator's own block, left open
+            layer = layer.outer
+        if layer is not None:
+            _layer.set(layer.outer)
             with suppress(ValueError):  # a copy of the context: the value is not ours to restore
-                bound.reset(entry[0])
-        elif not self._restore_latest():
-            # left in another context than it was entered in (a generator closed by another task),
-            # where there is nothing to restore
-            with suppress(KeyError):
-                self._entries.popitem()
-
-    def _restore_latest(self) -> bool:
-        """Restores over what a generator's own `with bind` left behind in this context."""
-        for key, (token, _) in reversed(list(self._entries.items())):
-            try:
-                bound.reset(token)
-            except ValueError:
-                continue
-            del self._entries[key]
-            return True
-        return False
+                bound.reset(layer.token)
+        # else left in another context than it was entered in (a generator closed by another
+        # task), where there is nothing to restore
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -152,20 +150,24 @@ class _Body:
     """What is bound while a generator's body runs, its own open `with bind` blocks included."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
-        self._made: Mapping[str, Any] | None = None
-        self._left: Mapping[str, Any] | None = None
+        self._bind = bind(**values)
+        self._left: tuple[Mapping[str, Any], _Layer | None] | None = None
 
     def __enter__(self) -> None:
+        self._tokens = bound.set(bound.get()), _layer.set(_layer.get())
         if self._left is None:
-            self._made = MappingProxyType({**bound.get(), **self._values})
-        self._token = bound.set(self._made if self._left is None else self._left)  # type: ignore[arg-type]
+            self._bind.__enter__()
+            self._own = _layer.get()
+        else:
+            bound.set(self._left[0])
+            _layer.set(self._left[1])
 
     def __exit__(self, *exc: object) -> None:
-        here = bound.get()
+        here = bound.get(), _layer.get()
         with suppress(ValueError):  # closed in another context
-            bound.reset(self._token)
-            self._left = None if here is self._made else here
+            bound.reset(self._tokens[0])
+            _layer.reset(self._tokens[1])
+            self._left = None if here[1] is self._own else here
 
 
 def _bound_generator(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -715,6 +716,32 @@ print(losses.counts())
 
 def test_many_threads_may_make_the_first_call_at_once() -> None:
     assert run(FIRST_USE) == "17.0\n{}\n"
+
+
+def test_no_call_is_lost_between_threads(registry: CollectorRegistry) -> None:
+    geomon.configure(registry=registry)
+    barrier = threading.Barrier(8)
+
+    def work() -> None:
+        barrier.wait()
+        for number in range(1000):
+            with geomon.track_ai("chat", model=f"m{number % 3}"), geomon.track_request("GET", "/"):
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(usual)
+    assert sum(series(registry, "ai_requests_total").values()) == 8000
+    assert sum(series(registry, "ai_request_duration_seconds_count").values()) == 8000
+    assert sum(series(registry, "http_requests_total").values()) == 8000
+    assert {*series(registry, "ai_requests_in_progress").values()} == {0}
 
 
 # --- losses
