@@ -121,7 +121,7 @@ class Call(NamedTuple):
     model_at_start: str | None
     """The model known when the call began; the in-progress gauge counts under it."""
     metered: bool
-    """Whether spend was seen: here, or in a tracked call inside this one."""
+    """Whether spend was accounted for: here, or by a tracked call inside this one."""
 
     @property
     def tokens(self) -> int | None:

@@ -20,7 +20,7 @@ Sink = Callable[[Call], object]
 class Pipeline:
     """The sinks of one configuration. Immutable: a call ends in the pipeline it began in."""
 
-    __slots__ = ("cost", "sinks", "started")
+    __slots__ = ("closed", "cost", "sinks", "started")
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Pipeline:
         hooks = (getattr(sink, "started", None) for sink in self.sinks)
         self.started: tuple[Callable[[Any], object], ...] = tuple(filter(callable, hooks))
         self.cost = cost
+        self.closed = False
 
     def with_sinks(self, *more: Sink) -> Pipeline:
         """The same pipeline with further sinks."""
@@ -71,7 +72,7 @@ def install(new: Pipeline | None) -> Pipeline | None:
     """Puts a pipeline in force and gives the earlier one; None returns to the default."""
     global pipeline
     with _lock:
-        earlier, pipeline = pipeline, new
+        earlier, pipeline = pipeline, OFF if new is not None and new.closed else new
         return earlier
 
 

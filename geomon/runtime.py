@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Sink = Callable[[Call], object]
 
+_configured: dispatch.Pipeline = dispatch.OFF  # what configure() or the first call put in force
+
 
 class Handle:
     """What `configure()` gives; a with-block closes it."""
@@ -41,7 +43,7 @@ class Handle:
         tracking.drain()
         if dispatch.pipeline is self._pipeline:
             dispatch.install(dispatch.OFF)
-            _close(self._pipeline)
+        _close(self._pipeline)
 
     def __enter__(self) -> Handle:
         return self
@@ -93,9 +95,10 @@ def configure(
         return Handle(dispatch.OFF, chosen)
     recent = RecentCalls()
     pipeline = _pipeline(chosen, registry, [recent.keep, *more])
-    earlier = dispatch.install(pipeline)
-    if earlier is not None:
-        _close(earlier, kept=pipeline)
+    global _configured
+    earlier, _configured = _configured, pipeline
+    dispatch.install(pipeline)
+    _close(earlier, kept=pipeline)
     return Handle(pipeline, chosen, recent)
 
 
@@ -143,6 +146,9 @@ def _pipeline(
 
 
 def _close(pipeline: dispatch.Pipeline, kept: dispatch.Pipeline = dispatch.OFF) -> None:
+    if pipeline.closed or pipeline is dispatch.OFF:
+        return
+    pipeline.closed = True
     for sink in pipeline.sinks:
         close: Any = getattr(sink, "close", None)
         if callable(close) and not any(sink is other for other in kept.sinks):
@@ -154,13 +160,15 @@ def _close(pipeline: dispatch.Pipeline, kept: dispatch.Pipeline = dispatch.OFF) 
 
 def _default_pipeline() -> dispatch.Pipeline:
     """The set-up of a program that never called `configure()`; what fails leaves the rest."""
+    global _configured
     try:
-        return _pipeline(_chosen(None, None, None, None, None), None, [])
+        _configured = _pipeline(_chosen(None, None, None, None, None), None, [])
     except ValueError as error:
         losses.failed("metrics", "setup_failed", error, str(error))
         from geomon.sinks.log import LogSink
 
-        return dispatch.Pipeline([LogSink()])
+        _configured = dispatch.Pipeline([LogSink()])
+    return _configured
 
 
 dispatch.set_default(_default_pipeline)

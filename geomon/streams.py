@@ -75,7 +75,11 @@ class Course:
             return
         at = self._last + (clock.monotonic() - since)
         if self._call is not None:
-            self._call.stream_end(error, at)
+            token = context.current_call.set(self._call)  # so that a sink's calls are seen as such
+            try:
+                self._call.stream_end(error, at)
+            finally:
+                context.current_call.reset(token)
 
     @property
     def ended(self) -> bool:
@@ -91,7 +95,9 @@ class Course:
         with suppress(Exception):  # at interpreter shutdown anything may be gone already
             if self._call is not None and self._open:
                 self._open.pop()
+                token = context.current_call.set(self._call)
                 self._call.stream_dropped(self._last)
+                context.current_call.reset(token)
 
     def step(self, stream: Any, move: Callable[..., Any], *args: Any) -> Any:
         """Runs one step of a synchronous stream inside the call."""

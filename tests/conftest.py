@@ -4,8 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from geomon import Call
+from geomon import Call, dispatch
 from geomon.testing import MovableClock, capture_calls
+
+
+@pytest.fixture(autouse=True)
+def defaults() -> Iterator[None]:
+    """Each test begins as a program does: nothing is configured yet."""
+    yield
+    dispatch.install(None)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from geomon import losses
 
 OTHER = "other"
 UNKNOWN = "unknown"
-_MOST_CHARACTERS = 200
+MOST_CHARACTERS = 200
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
@@ -24,8 +24,8 @@ def text(value: Any) -> str:
             value = str(value)
         except Exception:
             return OTHER
-    if len(value) > _MOST_CHARACTERS:
-        value = value[: _MOST_CHARACTERS - 1] + "…"
+    if len(value) > MOST_CHARACTERS:
+        value = value[: MOST_CHARACTERS - 1] + "…"
     if not value.isascii():
         value = value.encode("utf-8", "replace").decode()  # lone surrogates
     return str(value)
@@ -59,11 +59,11 @@ class LabelGuard:
         self._firsts: set[str] = set()
         self._lock = threading.Lock()
 
-    def admit(self, *values: str) -> tuple[str, ...]:
+    def admit(self, first: str, *rest: str) -> tuple[str, ...]:
         """The label values to count under."""
         with self._lock:
-            admitted = self._admit(values)
-        if admitted != values:
+            admitted = self._admit(first, rest)
+        if admitted != (first, *rest):
             losses.count("labels", self._part)
             losses.say_once(
                 "labels",
@@ -72,16 +72,17 @@ class LabelGuard:
             )
         return admitted
 
-    def _admit(self, values: tuple[str, ...]) -> tuple[str, ...]:
+    def _admit(self, first: str, rest: tuple[str, ...]) -> tuple[str, ...]:
+        values = (first, *rest)
         if values in self._known:
             return values
+        if first in self._firsts and rest == (UNKNOWN,):
+            return values  # one more for each type: a call that has begun and names no model
         if len(self._known) < self.limit:
             self._known.add(values)
-            self._firsts.add(values[0])
+            self._firsts.add(first)
             return values
-        if len(values) == 1:
-            return (OTHER,)
-        if values[0] in self._firsts or len(self._firsts) < self.limit:
-            self._firsts.add(values[0])
-            return (values[0], *(OTHER for _ in values[1:]))
+        if rest and (first in self._firsts or len(self._firsts) < self.limit):
+            self._firsts.add(first)
+            return (first, OTHER)
         return (OTHER,) * len(values)

@@ -16,6 +16,10 @@ _LOGGERS = {
     "request": logging.getLogger("geomon.http"),
     "client_request": logging.getLogger("geomon.http"),
 }
+# a program that sets no logging up does not want failed calls on stderr
+_LOGGERS["ai"].addHandler(logging.NullHandler())
+_LOGGERS["request"].addHandler(logging.NullHandler())
+
 _LABELS = (
     "kind",
     "type",
@@ -35,7 +39,7 @@ _LABELS = (
     "span_id",
 )
 _COUNTS = ("input", "output", "cached_input", "cache_write", "reasoning")
-_RESERVED = frozenset(dir(logging.makeLogRecord({}))) | {"message", "asctime"}
+_RESERVED = frozenset((*dir(logging.makeLogRecord({})), *_LABELS, "message", "asctime"))
 
 
 class LogSink:
@@ -63,12 +67,14 @@ class LogSink:
         )
         attributes = vars(record)
         for name, value in self._extras(call).items():
-            # a bound name like "message" must not overwrite the record's own
-            attributes[f"context_{name}" if name in _RESERVED else name] = value
+            attributes[name] = value
         return record
 
     def _extras(self, call: Call) -> dict[str, Any]:
-        extras: dict[str, Any] = {**call.attributes, **call.context}
+        extras: dict[str, Any] = {}
+        for name, value in (*call.attributes.items(), *call.context.items()):
+            # a bound name like "message" or "outcome" must not pass for the record's own
+            extras[f"context_{name}" if name in _RESERVED else name] = value
         for name in _LABELS:
             value = getattr(call, name)
             if value is not None:
@@ -109,7 +115,12 @@ def _message(call: Call) -> str:
     else:
         what = f"{call.method} {call.endpoint or call.host} {call.status}"
     error = f" ({call.error_type})" if call.error_type else ""
-    return f"{what} {call.outcome}{error} in {call.duration:.3f} s"
+    return f"{_one_line(what)} {call.outcome}{error} in {call.duration:.3f} s"
+
+
+def _one_line(text: str) -> str:
+    """The text with its control characters escaped: no label forges a second line."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def _class_name(error: BaseException) -> str:

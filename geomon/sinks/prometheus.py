@@ -120,7 +120,7 @@ class PrometheusSink:
     def _new_ai_gauge(self, type: Any, model: Any) -> Any:
         key = self._guards["model"].admit(labels.text(type), labels.text(model))
         gauge = self.families.ai_in_progress.labels(*key)
-        if len(self._gauges) < _MOST_CACHED:
+        if len(self._gauges) < _MOST_CACHED and _is_short(type, model):
             self._gauges[type, model] = gauge
         return gauge
 
@@ -171,7 +171,7 @@ class PrometheusSink:
         ai = self._ai_by_key.get(key)
         if ai is None:
             ai = self._ai_by_key.setdefault(key, _Ai(self.families, key))
-        if len(self._ai) < _MOST_CACHED:
+        if len(self._ai) < _MOST_CACHED and _is_short(type, model):
             self._ai[type, model] = ai
         return ai
 
@@ -210,7 +210,7 @@ class PrometheusSink:
         pair = self._http.get(key)
         if pair is None:
             pair = self._new_http(*key)
-            if len(self._http) < _MOST_CACHED:
+            if len(self._http) < _MOST_CACHED and _is_short(*key[:3]):
                 self._http[key] = pair
         return pair
 
@@ -223,3 +223,8 @@ class PrometheusSink:
         else:
             requests, duration = families.client_requests, families.client_duration
         return requests.labels(verb, place, code), duration.labels(verb, place)
+
+
+def _is_short(*values: Any) -> bool:
+    """Whether the values may be kept: few bytes, however long the program's own strings are."""
+    return not any(isinstance(text, str) and len(text) > labels.MOST_CHARACTERS for text in values)

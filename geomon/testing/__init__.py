@@ -23,12 +23,14 @@ def capture_calls(*, only: bool = False) -> Iterator[list[Call]]:
     usual = dispatch.current()
     if only:
         usual = dispatch.Pipeline((), usual.cost)
-    earlier = dispatch.install(usual.with_sinks(calls.append))
+    captured = usual.with_sinks(calls.append)
+    earlier = dispatch.install(captured)
     try:
         yield calls
     finally:
         tracking.drain()
-        dispatch.install(earlier)
+        if dispatch.pipeline is captured:  # else configure() was called meanwhile
+            dispatch.install(earlier)
 
 
 class MovableClock:

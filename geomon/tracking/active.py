@@ -8,6 +8,7 @@ import types
 from _thread import get_ident
 from collections import deque
 from collections.abc import Mapping
+from contextvars import Token
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -288,7 +289,7 @@ class Meter:
         if self._state == OPEN:
             raise RuntimeError("this meter is open already: write `with geomon.meter() as m`")
         self._parent, self._state = enclosing(), OPEN
-        _current.set(self)
+        self._token = _current.set(self)
         return self
 
     def __exit__(
@@ -298,7 +299,7 @@ class Meter:
         traceback: TracebackType | None,
     ) -> None:
         self._state = ENDED
-        leave(self)
+        leave(self, self._token)
 
     async def __aenter__(self) -> Meter:
         return self.__enter__()
@@ -332,13 +333,16 @@ def first_open(here: ActiveCall | Meter | None) -> ActiveCall | Meter | None:
     return here
 
 
-def leave(entry: ActiveCall | Meter) -> None:
-    """Makes what encloses the entry current again; not if another one is current by now.
+def leave(entry: ActiveCall | Meter, token: Token[Any]) -> None:
+    """Makes what was current before the entry current again; not if another one is by now.
 
     Two generators that hold their with-blocks open at once leave them in any order.
     """
     if _current.get() is entry:
-        _current.set(first_open(entry._parent))
+        try:
+            _current.reset(token)
+        except ValueError:  # a copy of the context that the block was entered in
+            _current.set(first_open(entry._parent))
 
 
 def finish(active: ActiveCall, error: BaseException | None, at: float) -> None:

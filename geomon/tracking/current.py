@@ -56,7 +56,7 @@ def begin(spec: Spec) -> ActiveCall:
         active = open_call(spec, None, pipeline)
     else:
         if here._state == ENDING and here._thread == get_ident():
-            return open_call(spec, None, dispatch.OFF)  # a sink's own: nobody tracks the tracker
+            return _own(spec, here)
         active = open_call(spec, here if here._state == OPEN else first_open(here), pipeline)
         if spec.client and _merge(active):
             return active
@@ -65,6 +65,13 @@ def begin(spec: Spec) -> ActiveCall:
             hook(active)
         except BaseException as error:
             dispatch.contain("started_failed", hook, error)
+    return active
+
+
+def _own(spec: Spec, ending: ActiveCall) -> ActiveCall:
+    """A call that a sink makes, which nobody hears of; nor of those inside it."""
+    active = open_call(spec, None, dispatch.OFF)
+    active._state, active._thread = ENDING, ending._thread
     return active
 
 

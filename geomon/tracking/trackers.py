@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 from collections.abc import Callable
+from contextvars import Token
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from geomon import clock, context, dispatch
 from geomon.call import Code
@@ -16,9 +18,10 @@ from geomon.tracking.current import begin
 from geomon.tracking.wrapping import wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
 
-_Entry = tuple[ActiveCall, int, types.CodeType]
-"""An open block: its call, and the identity and code of the frame that entered it."""
+_Entry = tuple[ActiveCall, int, types.CodeType, Token[Any]]
+"""An open block: its call, the identity and code of the frame that entered it, and its token."""
 
 _current = context.current_call
 
@@ -73,18 +76,24 @@ class Tracker:
             spec = replace(spec, type=code.co_name)
         active = begin(spec)
         active.code = Code(code.co_filename, frame.f_lineno, code.co_qualname)
-        self._open.append((active, id(frame), code))
-        _current.set(active)
+        self._open.append((active, id(frame), code, _current.set(active)))
         return active
 
     def _exit(self, error: BaseException | None, frame: types.FrameType) -> None:
         at = clock.monotonic()
-        active = self._leaving(frame)
-        if active is not None:
+        entry = self._leaving(frame)
+        if entry is None:
+            return
+        active = entry[0]
+        if _current.get() is active:
             finish(active, error, at)
-            leave(active)
+            leave(active, entry[3])
+        else:  # another generator's block is open by now
+            token = _current.set(active)
+            finish(active, error, at)
+            _current.reset(token)
 
-    def _leaving(self, frame: types.FrameType) -> ActiveCall | None:
+    def _leaving(self, frame: types.FrameType) -> _Entry | None:
         """The entry that this exit belongs to.
 
         It is the last one of the same frame: two generators may hold one tracker's blocks open
@@ -92,9 +101,10 @@ class Tracker:
         one of this context.
         """
         entries = self._open
-        if len(entries) == 1:
-            return entries.pop()[0]
-        found = _last(entries, lambda entry: entry[1] == id(frame) and entry[2] is frame.f_code)
+        if len(entries) == 1:  # pop() could take what another thread has appended by then
+            found: _Entry | None = entries[0]
+        else:
+            found = _last(entries, lambda entry: entry[1:3] == (id(frame), frame.f_code))
         if found is None:
             here = _chain(_current.get())
             found = _last(entries, lambda entry: any(entry[0] is call for call in here))
@@ -102,8 +112,7 @@ class Tracker:
             found = entries[-1]
         if found is not None:
             entries.remove(found)
-            return found[0]
-        return None
+        return found
 
 
 def _last(entries: list[_Entry], matches: Callable[[_Entry], bool]) -> _Entry | None:
@@ -168,6 +177,20 @@ def track_ai(
     return Tracker(Spec("ai", type=type, model=model, provider=provider, merge=merge))
 
 
+def _never_bare(function: Callable[P, Tracker]) -> Callable[P, Tracker]:
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> Tracker:
+        if len(args) == 1 and callable(args[0]):
+            raise TypeError(
+                "track_request needs a method and an endpoint: "
+                '@track_request("GET", "/items/{id}"), not @track_request'
+            )
+        return function(*args, **kwargs)
+
+    return called
+
+
+@_never_bare
 def track_request(method: str, endpoint: str) -> Tracker:
     """Tracks requests that the program serves, as a decorator or a with-block, sync or async.
 
@@ -183,11 +206,6 @@ def track_request(method: str, endpoint: str) -> Tracker:
     Raises:
         TypeError: it is used bare, or an argument has the wrong type.
     """
-    if callable(method):
-        raise TypeError(
-            "track_request needs a method and an endpoint: "
-            '@track_request("GET", "/items/{id}"), not @track_request'
-        )
     _check_text("track_request", 'method, as in track_request("GET", "/items")', method, True)
     _check_text("track_request", 'endpoint, as in track_request("GET", "/items")', endpoint, True)
     return Tracker(Spec("request", method=method.upper(), endpoint=endpoint))
