@@ -223,7 +223,8 @@ def _was_caught_inside(
     If not, the whole call ran in somebody's `except` clause, such as a fallback's, and the
     context is the error of the call before.
     """
-    caught = context.__traceback__ if context is not None else None
+    # what fails while a cancellation cleans up is a failure, not the cancellation
+    caught = context.__traceback__ if isinstance(context, Exception) else None
     step = error.__traceback__
     for _ in range(_MOST_FRAMES):
         if caught is None or step is None:

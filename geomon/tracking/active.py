@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sys
-import threading
 import types
 from _thread import get_ident
 from collections import deque
 from collections.abc import Mapping
-from contextvars import Token
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from geomon import clock, context, dispatch, errors, losses, streams, usage
 from geomon.call import Attempt, Call, Code, Kind, Outcome
+from geomon.tracking.chain import ENDED, ENDING, OPEN
+from geomon.tracking.meter import Meter
 from geomon.tracking.notes import Notes
 from geomon.tracking.record import is_server_error, record_of
 
-OPEN, ENDING, ENDED = 0, 1, 2
 _current = context.current_call
 _bound = context.bound
 _new = object.__new__
@@ -271,80 +269,6 @@ def open_call(
     return call
 
 
-class Meter:
-    """Adds up the calls that end while its block is open, tasks and carried threads included."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        """Finished calls."""
-        self.tokens = 0
-        """Input and output tokens; unknown ones count as 0."""
-        self.cost = 0.0
-        """US dollars; unknown prices count as 0."""
-        self._parent: ActiveCall | Meter | None = None
-        self._state = ENDED
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Meter:
-        if self._state == OPEN:
-            raise RuntimeError("this meter is open already: write `with geomon.meter() as m`")
-        self._parent, self._state = enclosing(), OPEN
-        self._token = _current.set(self)
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._state = ENDED
-        leave(self, self._token)
-
-    async def __aenter__(self) -> Meter:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(exc_type, exc, traceback)
-
-    def _add(self, call: Call) -> None:
-        tokens, cost = call.tokens or 0, call.cost or 0.0
-        with self._lock:  # calls may end in many threads at once
-            self.calls += 1
-            self.tokens += tokens
-            self.cost += cost
-
-
-def enclosing() -> ActiveCall | Meter | None:
-    """The innermost open call or meter here."""
-    here = _current.get()
-    return here if here is None or here._state == OPEN else first_open(here._parent)
-
-
-def first_open(here: ActiveCall | Meter | None) -> ActiveCall | Meter | None:
-    """The innermost one that is still open, from `here` outwards."""
-    while here is not None and here._state != OPEN:
-        here = here._parent
-    return here
-
-
-def leave(entry: ActiveCall | Meter, token: Token[Any]) -> None:
-    """Makes what was current before the entry current again; not if another one is by now.
-
-    Two generators that hold their with-blocks open at once leave them in any order.
-    """
-    if _current.get() is entry:
-        try:
-            _current.reset(token)
-        except ValueError:  # a copy of the context that the block was entered in
-            _current.set(first_open(entry._parent))
-
-
 def finish(active: ActiveCall, error: BaseException | None, at: float) -> None:
     """Ends the call by what came out of it."""
     if error is not None:
@@ -417,15 +341,17 @@ _HOLDERS_OF_LOCKS = (
     "geomon.dispatch",
     "geomon.sinks",
     "geomon.losses",
+    "geomon.tracking.active",  # where sinks are called, and meters add up
+    "geomon.tracking.current",  # where sinks hear of a start
 )
 
 
 def _interrupts_a_sink() -> bool:
-    """Whether the garbage collector came in the middle of code that may hold a sink's lock.
+    """Whether the garbage collector came in the middle of code that may hold a lock.
 
     prometheus-client's locks are not reentrant: counting from there would wait for itself.
     """
-    frame: types.FrameType | None = sys._getframe(1)
+    frame: types.FrameType | None = sys._getframe(2)  # what was called `stream_dropped`
     while frame is not None:
         name = frame.f_globals.get("__name__") or ""
         if name.startswith(_HOLDERS_OF_LOCKS):

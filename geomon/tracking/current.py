@@ -6,16 +6,9 @@ from _thread import get_ident
 from typing import Any
 
 from geomon import context, dispatch
-from geomon.tracking.active import (
-    ENDING,
-    OPEN,
-    ActiveCall,
-    Meter,
-    Spec,
-    enclosing,
-    first_open,
-    open_call,
-)
+from geomon.tracking.active import ActiveCall, Spec, open_call
+from geomon.tracking.chain import ENDING, OPEN, enclosing, first_open
+from geomon.tracking.meter import Meter
 
 _current = context.current_call
 

@@ -13,7 +13,8 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from geomon import clock, context, dispatch
 from geomon.call import Code
-from geomon.tracking.active import OPEN, ActiveCall, Spec, finish, leave
+from geomon.tracking.active import ActiveCall, Spec, finish
+from geomon.tracking.chain import OPEN, leave
 from geomon.tracking.current import begin
 from geomon.tracking.wrapping import wrap
 
@@ -180,7 +181,8 @@ def track_ai(
 def _never_bare(function: Callable[P, Tracker]) -> Callable[P, Tracker]:
     @functools.wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> Tracker:
-        if len(args) == 1 and callable(args[0]):
+        given: tuple[object, ...] = args
+        if len(given) == 1 and callable(given[0]):
             raise TypeError(
                 "track_request needs a method and an endpoint: "
                 '@track_request("GET", "/items/{id}"), not @track_request'
