@@ -102,9 +102,23 @@ def carry(function: Callable[P, R]) -> Callable[P, R]:
     Threads and executors start with an empty context; `executor.submit(carry(work), x)` and
     `Thread(target=carry(work))` take request id, user id and the current call along. The result
     may be called from many threads at once.
+
+    Raises:
+        TypeError: it is not a plain function. Tasks take the context along by themselves; a
+            generator's body runs in the context of whoever iterates it.
     """
     if not callable(function):
         raise TypeError(f"carry() takes a function, not {function!r}: write carry(work)")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(
+            f"carry() cannot take the coroutine function {function!r}, and need not: "
+            "asyncio.create_task(work()) takes the context along"
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"carry() cannot take the generator function {function!r}, whose body runs in the "
+            "context of whoever iterates it: carry the function that iterates"
+        )
     context = contextvars.copy_context()
 
     @functools.wraps(function)

@@ -20,7 +20,7 @@ Sink = Callable[[Call], object]
 class Pipeline:
     """The sinks of one configuration. Immutable: a call ends in the pipeline it began in."""
 
-    __slots__ = ("closed", "cost", "sinks", "started")
+    __slots__ = ("closed", "cost", "guarded", "sinks", "started")
 
     def __init__(
         self,
@@ -30,12 +30,18 @@ class Pipeline:
         self.sinks = tuple(sinks)
         hooks = (getattr(sink, "started", None) for sink in self.sinks)
         self.started: tuple[Callable[[Any], object], ...] = tuple(filter(callable, hooks))
+        self.guarded = not all(_is_own(hook) for hook in self.started)
+        """Whether a hook is the program's: what it calls must not be tracked."""
         self.cost = cost
         self.closed = False
 
     def with_sinks(self, *more: Sink) -> Pipeline:
         """The same pipeline with further sinks."""
         return Pipeline((*self.sinks, *more), self.cost)
+
+
+def _is_own(hook: Any) -> bool:
+    return str(getattr(hook, "__module__", "")).startswith("geomon.sinks.")
 
 
 OFF = Pipeline(())

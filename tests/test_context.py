@@ -523,3 +523,28 @@ def test_tasks_inherit_the_context():
         return await task
 
     assert asyncio.run(main()) == {"a": 1}
+
+
+async def _coroutine() -> None: ...
+
+
+def _generator():
+    yield 1
+
+
+async def _async_generator():
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("function", "advice"),
+    [
+        (_coroutine, "asyncio.create_task(work())"),
+        (_generator, "carry the function that iterates"),
+        (_async_generator, "carry the function that iterates"),
+    ],
+)
+def test_what_carry_cannot_take_is_an_error_that_says_what_to_write(function, advice) -> None:
+    with pytest.raises(TypeError) as raised:
+        geomon.carry(function)
+    assert advice in str(raised.value)

@@ -1,6 +1,7 @@
 """geomon never breaks the program: bad input, bad sinks, bad responses, and being turned off."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import geomon
 from geomon import dispatch, losses, track_ai, track_request
@@ -493,3 +495,47 @@ def test_a_decorated_function_is_found_by_another_process(tmp_path):
         PYTHONPATH=str(tmp_path),
     )
     assert (ended.returncode, ended.stdout) == (0, "[2, 3]\n")
+
+
+def test_what_a_started_hook_calls_is_not_tracked() -> None:
+    class Calling:
+        def __init__(self) -> None:
+            self.began: list[str] = []
+            self.ended: list[str] = []
+
+        def started(self, active: object) -> None:
+            self.began.append(repr(active))
+            with geomon.track_ai("from a hook"):
+                pass
+
+        def __call__(self, call: geomon.Call) -> None:
+            self.ended.append(str(call.type))
+
+    sink = Calling()
+    with geomon.configure(registry=CollectorRegistry(), sinks=[sink]), geomon.track_ai("x"):
+        assert geomon.current_call() is not None
+    assert (len(sink.began), sink.ended) == (1, ["x"])
+
+
+def test_the_last_calls_keep_no_exception() -> None:
+    with geomon.configure(registry=CollectorRegistry()) as handle:
+        with contextlib.suppress(ValueError), geomon.track_ai("x"):
+            raise ValueError("prompt")
+        kept = handle.recent
+    assert [(call.error, call.error_type, call.outcome) for call in kept] == [
+        (None, "other", "error")
+    ]
+
+
+def test_a_block_of_disabled_geomon_feeds_no_meter() -> None:
+    program = (
+        "import geomon\n"
+        "with geomon.meter() as m, geomon.track_ai('x') as call:\n"
+        "    call.record({'object': 'chat.completion'})\n"
+        "print(m.calls)"
+    )
+    environment = {**os.environ, "GEOMON_DISABLED": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert (ended.stdout, ended.stderr) == ("0\n", "")

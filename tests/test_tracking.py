@@ -21,6 +21,7 @@ import pytest
 
 import geomon
 from geomon import track_ai, track_request
+from geomon.testing import capture_calls
 
 
 def outcomes(calls: list[geomon.Call]) -> list[tuple[str | None, str]]:
@@ -1192,3 +1193,11 @@ def test_a_background_task_sees_the_open_grandparent(calls):
             return await task
 
     assert asyncio.run(main()) == "grandparent"
+
+
+def test_a_decorated_partial_is_pickled_as_a_partial_is() -> None:
+    tracked = geomon.track_ai("p")(functools.partial(divmod, 7))
+    restored = pickle.loads(pickle.dumps(tracked))
+    with capture_calls(only=True) as calls:
+        assert restored(2) == (3, 1)
+    assert [call.type for call in calls] == ["p"]

@@ -16,8 +16,11 @@ class RecentCalls:
 
     def __init__(self, size: int = 1000) -> None:
         self._calls: deque[Call] = deque(maxlen=size)
-        self.keep = self._calls.append
-        """The sink itself: the deque's own method, which costs a call next to nothing."""
+        self._append = self._calls.append
+
+    def keep(self, call: Call) -> None:
+        """The sink itself. An exception is not kept: it would keep its frames, prompts included."""
+        self._append(call if call.error is None else call._replace(error=None))
 
     def calls(self) -> list[Call]:
         """The calls, oldest first."""

@@ -53,12 +53,26 @@ def begin(spec: Spec) -> ActiveCall:
         active = open_call(spec, here if here._state == OPEN else first_open(here), pipeline)
         if spec.client and _merge(active):
             return active
+    if pipeline.guarded:
+        _tell_started(active)
+        return active
     for hook in pipeline.started:
         try:
             hook(active)
         except BaseException as error:
             dispatch.contain("started_failed", hook, error)
     return active
+
+
+def _tell_started(active: ActiveCall) -> None:
+    """Tells the program's own hooks too; what they call is a sink's, and not tracked."""
+    active._state, active._thread = ENDING, get_ident()
+    token = _current.set(active)
+    try:
+        dispatch.started(active._pipeline, active)
+    finally:
+        _current.reset(token)
+        active._state = OPEN
 
 
 def _own(spec: Spec, ending: ActiveCall) -> ActiveCall:

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from geomon import clock, context, dispatch
 from geomon.call import Code
-from geomon.tracking.active import ActiveCall, Spec, finish
+from geomon.tracking.active import ActiveCall, Spec, finish, open_call
 from geomon.tracking.chain import OPEN, leave
 from geomon.tracking.current import begin
 from geomon.tracking.wrapping import wrap
@@ -73,6 +73,8 @@ class Tracker:
 
     def _enter(self, frame: types.FrameType) -> ActiveCall:
         code, spec = frame.f_code, self._spec
+        if dispatch.disabled:
+            return open_call(spec, None, dispatch.OFF)
         if spec.kind == "ai" and spec.type is None:
             spec = replace(spec, type=code.co_name)
         active = begin(spec)

@@ -54,12 +54,15 @@ class Tracked(wrapt.FunctionWrapper):  # type: ignore[type-arg] # as above
 
     __bound_function_wrapper__ = _Bound
 
-    def __init__(self, function: Any, wrapper: Wrapper, kind: str) -> None:
+    def __init__(self, function: Any, wrapper: Wrapper, spec: Spec) -> None:
         super().__init__(function, wrapper)
-        self._self_kind = kind
+        self._self_spec = spec
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__  # as functions are: by name
+        name = getattr(self.__wrapped__, "__qualname__", None)
+        if name is None:  # a partial or a callable object
+            return wrap, (self.__wrapped__, self._self_spec)
+        return name  # as functions are
 
     def __copy__(self) -> Any:
         return self  # as functions are
@@ -84,12 +87,13 @@ def wrap(function: Any, spec: Spec) -> Any:
         )
     if spec.kind == "ai" and spec.type is None:
         spec = replace(spec, type=_name(plain))
-    return Tracked(function, _wrapper_for(plain)(replace(spec, code=_code(plain))), spec.kind)
+    spec = replace(spec, code=_code(plain))
+    return Tracked(function, _wrapper_for(plain)(spec), spec)
 
 
 def _untracked(function: Any, kind: str) -> Any:
     """The function below an earlier decorator of the same kind: decorating twice counts once."""
-    if type(function) is Tracked and function._self_kind == kind:
+    if type(function) is Tracked and function._self_spec.kind == kind:
         return function.__wrapped__
     if isinstance(function, classmethod | staticmethod):
         inner = _untracked(function.__func__, kind)
