@@ -30,6 +30,10 @@ current_call: contextvars.ContextVar[Any] = contextvars.ContextVar(
 """The innermost call or meter, open or ended: `geomon.current_call()` tells them apart."""
 
 
+RECORD_ATTRIBUTE = "_geomon_context"
+"""The private attribute under which a log record carries what was bound in its caller's thread."""
+
+
 def get_context() -> dict[str, Any]:
     """A copy of what is bound here: `{"request_id": ..., "user_id": ...}`."""
     return dict(bound.get())
