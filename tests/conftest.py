@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, settings
 from geomon import Call, dispatch
 from geomon.testing import MovableClock, capture_calls
 
-
 # a slow machine is not a fault of what is tested
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
