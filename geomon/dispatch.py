@@ -25,7 +25,7 @@ class Pipeline:
     def __init__(
         self,
         sinks: Iterable[Sink],
-        cost: Callable[[Usage, float], float | None] | None = None,
+        cost: Callable[[Usage, float, str | None], float | None] | None = None,
     ) -> None:
         self.sinks = tuple(sinks)
         hooks = (getattr(sink, "started", None) for sink in self.sinks)
@@ -95,6 +95,20 @@ def started(pipeline: Pipeline, active: Any) -> None:
             hook(active)
         except BaseException as error:
             contain("started_failed", hook, error)
+
+
+_settling: list[Callable[[], None]] = []
+
+
+def before_reading(settle: Callable[[], None]) -> None:
+    """Registers what must be done before anybody reads what the sinks have."""
+    _settling.append(settle)
+
+
+def settle() -> None:
+    """Brings everything up to date for a reader: a scrape, a close, a test."""
+    for one in _settling:
+        one()
 
 
 def contain(reason: str, sink: Any, error: BaseException) -> None:

@@ -34,13 +34,12 @@ class Handle:
     @property
     def recent(self) -> list[Call]:
         """The last 1,000 calls, oldest first."""
+        dispatch.settle()
         return self._recent.calls() if self._recent is not None else []
 
     def close(self) -> None:
         """Ends this configuration: calls that begin from now on go nowhere. Can be repeated."""
-        from geomon import tracking
-
-        tracking.drain()
+        dispatch.settle()
         if dispatch.pipeline is self._pipeline:
             dispatch.install(dispatch.OFF)
         _close(self._pipeline)

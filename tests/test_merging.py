@@ -398,8 +398,9 @@ def test_record_reads_a_response_into_the_current_call(calls):
     assert [usage_of(call) for call in calls] == [[("gpt-4o", 10, 5)]]
 
 
-def test_record_outside_a_call_does_nothing(calls):
-    assert geomon.record(response()) is None
+def test_record_outside_a_call_only_gives_the_response_back(calls):
+    answer = response()
+    assert geomon.record(answer) is answer
     assert calls == []
 
 
@@ -444,7 +445,9 @@ def test_a_meter_counts_failed_calls(calls):
 
 def test_a_meter_adds_up_cost(calls):
     pipeline = geomon.dispatch.current()
-    geomon.dispatch.install(geomon.dispatch.Pipeline(pipeline.sinks, lambda used, at=None: 0.25))
+    geomon.dispatch.install(
+        geomon.dispatch.Pipeline(pipeline.sinks, lambda used, at, requested: 0.25)
+    )
     try:
         with geomon.meter() as meter:
             client()

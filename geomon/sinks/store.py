@@ -18,6 +18,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
 
+from geomon import dispatch
+
 C = TypeVar("C")
 
 _lock = threading.Lock()  # one for all: a call's end takes it once, and a scrape sees whole calls
@@ -160,6 +162,7 @@ class _Family(Generic[C]):
 
     def collect(self) -> Iterable[Metric]:
         """The family with its samples."""
+        dispatch.settle()
         metric = self._empty()
         for values, child in list(self._children.items()):
             self._add(metric, values, child)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from geomon import clock, dispatch, losses, tracking
+from geomon import clock, dispatch, losses
 from geomon.call import Call
 
 __all__ = ["MovableClock", "capture_calls", "contained_failures", "raised_failures"]
@@ -28,7 +28,7 @@ def capture_calls(*, only: bool = False) -> Iterator[list[Call]]:
     try:
         yield calls
     finally:
-        tracking.drain()
+        dispatch.settle()
         if dispatch.pipeline is captured:  # else configure() was called meanwhile
             dispatch.install(earlier)
 

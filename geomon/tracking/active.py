@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import types
+import gc
 from _thread import get_ident
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from geomon import clock, context, dispatch, errors, losses, streams, usage
 from geomon.call import Attempt, Call, Code, Kind, Outcome
-from geomon.tracking.chain import ENDED, ENDING, OPEN
+from geomon.tracking.chain import ENDED, ENDING, OPEN, first_open
 from geomon.tracking.meter import Meter
 from geomon.tracking.notes import Notes
 from geomon.tracking.record import is_server_error, record_of
@@ -20,6 +19,8 @@ from geomon.tracking.record import is_server_error, record_of
 _current = context.current_call
 _bound = context.bound
 _new = object.__new__
+
+R = TypeVar("R")
 
 
 @dataclass(slots=True)  # not frozen: that would cost a with-block a microsecond
@@ -87,7 +88,7 @@ class ActiveCall:
 
     _merges_into: ActiveCall | None
     _notes: Notes | None
-    _parent: ActiveCall | Meter | None
+    _parent: Link | None
     _pipeline: dispatch.Pipeline
     _spec: Spec
     _started: float
@@ -115,18 +116,22 @@ class ActiveCall:
             notes = self._notes = Notes()
         return notes
 
-    def record(self, response: Any) -> None:
-        """Reads model, tokens and finish reasons from a client's response.
+    def record(self, response: R) -> R:
+        """Reads model, tokens and finish reasons from a client's response, and gives it back.
 
         Unknown objects are ignored. A response that a tracked call inside this one has read
-        already is not counted again.
+        already is not counted again. Of a stream it gives a stand-in that reads the items as they
+        pass: `for chunk in call.record(stream)`.
         """
         try:
+            if streams.proxy_for(type(response)) is not None and not streams.is_tracked(response):
+                return cast(R, streams.follow(response, streams.Course(Heard(self))))
             reading = usage.read(response)
             if reading is not None:
                 self._take(reading)
         except Exception as error:
             losses.failed("usage", "failed", error)
+        return response
 
     def first_token(self) -> None:
         """Marks the first token, where the program reads a stream that geomon cannot see."""
@@ -169,8 +174,9 @@ class ActiveCall:
 
     def _take(self, reading: usage.Reading) -> None:
         notes = self._note()
-        self.provider = self.provider or reading.provider
-        notes.answer(reading.model, reading.finish_reasons, reading.rate_limit_remaining)
+        notes.answer(
+            reading.model, reading.provider, reading.finish_reasons, reading.rate_limit_remaining
+        )
         if reading.usage is None:
             return
         if notes.has_seen(reading.source):
@@ -181,10 +187,10 @@ class ActiveCall:
 
     def _mark_seen(self, source: Any) -> None:
         """Tells the enclosing AI calls, so that one response is counted once."""
-        call: ActiveCall | Meter | None = self
+        call: Link | None = self
         while call is not None:
             if isinstance(call, ActiveCall) and call.kind == "ai" and call._state == OPEN:
-                call._note().seen.append(source)
+                call._note().see(source)
             call = call._parent
 
     # --- what a stream tells (geomon.streams.Streamed)
@@ -226,8 +232,10 @@ class ActiveCall:
 
     def stream_dropped(self, at: float) -> None:
         """Nobody holds the call's stream any more."""
-        _dropped.append((self, at))
-        if not _interrupts_a_sink():
+        dropped.append((self, at))
+        here = _current.get()
+        in_a_sink = here is not None and here._state == ENDING and here._thread == get_ident()
+        if not in_a_sink and not _collecting:
             drain()
 
     # --- merging
@@ -239,15 +247,42 @@ class ActiveCall:
         notes.attempts.extend(call.attempts or [Attempt(call.model or "unknown", call.outcome)])
         if notes.first_at is None and inner._notes is not None:
             notes.first_at = inner._notes.first_at
-        self.provider = self.provider or call.provider
         notes.answer(
-            call.response_model or call.model, call.finish_reasons, call.rate_limit_remaining
+            call.response_model or call.model,
+            call.provider,
+            call.finish_reasons,
+            call.rate_limit_remaining,
         )
 
 
-def open_call(
-    spec: Spec, parent: ActiveCall | Meter | None, pipeline: dispatch.Pipeline
-) -> ActiveCall:
+class Heard:
+    """A stream that a call was told of: its items are read, and its end does not end the call."""
+
+    __slots__ = ("_parent",)
+
+    _state = ENDED  # what is made inside a step belongs to the call itself
+    _thread = 0
+
+    def __init__(self, call: ActiveCall) -> None:
+        self._parent = call
+
+    def stream_item(self, item: Any, at: float) -> None:
+        """An item came out of the stream."""
+        if self._parent._state == OPEN:
+            self._parent.stream_item(item, at)
+
+    def stream_end(self, error: BaseException | None, at: float) -> None:
+        """The stream is over."""
+
+    def stream_dropped(self, at: float) -> None:
+        """Nobody holds the stream any more."""
+
+
+Link = ActiveCall | Meter | Heard
+"""What stands in the chain of the current call."""
+
+
+def open_call(spec: Spec, parent: Link | None, pipeline: dispatch.Pipeline) -> ActiveCall:
     """A new open call. An `__init__` would cost every call a tenth more."""
     call = _new(ActiveCall)
     call._spec = spec
@@ -290,6 +325,8 @@ def end(
     """Builds the record and hands it to every sink. Raises nothing into the program."""
     try:
         call = record_of(active, outcome, error, at, error_type)
+        if active._parent is not None:
+            active._parent = first_open(active._parent)  # ended ones are not kept alive
         if active._merges_into is not None and _merged(active, call):
             return
         active._thread = get_ident()
@@ -301,12 +338,11 @@ def end(
                 dispatch.contain("failed", sink, failure)
         if active._parent is not None:
             _tell_enclosing(active._parent, call)
-        if _dropped:
-            drain()
     except Exception as failure:
         losses.failed("tracking", "failed", failure)
     finally:
         active._state = ENDED
+        active._notes = None  # a task that outlives the call keeps it alive
 
 
 def _merged(active: ActiveCall, call: Call) -> bool:
@@ -321,50 +357,36 @@ def _merged(active: ActiveCall, call: Call) -> bool:
     return False
 
 
-def _tell_enclosing(
-    outer: ActiveCall | Meter | None, call: Call, until: ActiveCall | None = None
-) -> None:
+def _tell_enclosing(outer: Link | None, call: Call, until: ActiveCall | None = None) -> None:
     while outer is not until and outer is not None:
         if outer._state == OPEN:
             if isinstance(outer, Meter):
                 outer._add(call)
-            elif call.kind == "ai":
+            elif isinstance(outer, ActiveCall) and call.kind == "ai":
                 outer._note().metered = True
         outer = outer._parent
 
 
-# streams that were dropped while a sink was at work
-_dropped: deque[tuple[ActiveCall, float]] = deque()
-_HOLDERS_OF_LOCKS = (
-    "prometheus_client",
-    "logging",
-    "geomon.dispatch",
-    "geomon.sinks",
-    "geomon.losses",
-    "geomon.tracking.active",  # where sinks are called, and meters add up
-    "geomon.tracking.current",  # where sinks hear of a start
-)
+# Streams that were dropped where sinks must not run: in a sink, or in the garbage collector, which
+# may have come while any lock is held. The next call's begin, a scrape and a close end their calls.
+dropped: deque[tuple[ActiveCall, float]] = deque()
+"""Calls whose streams wait for that, with their ends."""
+_collecting = False
 
 
-def _interrupts_a_sink() -> bool:
-    """Whether the garbage collector came in the middle of code that may hold a lock.
+def _note_collection(phase: str, info: Any) -> None:
+    global _collecting
+    _collecting = phase == "start"
 
-    prometheus-client's locks are not reentrant: counting from there would wait for itself.
-    """
-    frame: types.FrameType | None = sys._getframe(2)  # what was called `stream_dropped`
-    while frame is not None:
-        name = frame.f_globals.get("__name__") or ""
-        if name.startswith(_HOLDERS_OF_LOCKS):
-            return True
-        frame = frame.f_back
-    return False
+
+gc.callbacks.append(_note_collection)
 
 
 def drain() -> None:
-    """Ends the calls of streams that were dropped at a bad moment; every call's end does so too."""
-    while _dropped:
+    """Ends the calls of streams that were dropped at a bad moment."""
+    while dropped:
         try:
-            active, at = _dropped.popleft()
+            active, at = dropped.popleft()
         except IndexError:  # another thread was faster
             return
         token = _current.set(active)  # so that what a sink calls is seen to be a sink's
@@ -372,3 +394,6 @@ def drain() -> None:
             end(active, "abandoned", None, at)
         finally:
             _current.reset(token)
+
+
+dispatch.before_reading(drain)

@@ -8,28 +8,27 @@ from typing import TYPE_CHECKING, Any
 from geomon import context
 
 if TYPE_CHECKING:
-    from geomon.tracking.active import ActiveCall
-    from geomon.tracking.meter import Meter
+    from geomon.tracking.active import Link
 
 OPEN, ENDING, ENDED = 0, 1, 2
 
 _current = context.current_call
 
 
-def enclosing() -> ActiveCall | Meter | None:
+def enclosing() -> Link | None:
     """The innermost open call or meter here."""
     here = _current.get()
     return here if here is None or here._state == OPEN else first_open(here._parent)
 
 
-def first_open(here: ActiveCall | Meter | None) -> ActiveCall | Meter | None:
+def first_open(here: Link | None) -> Link | None:
     """The innermost one that is still open, from `here` outwards."""
     while here is not None and here._state != OPEN:
         here = here._parent
     return here
 
 
-def leave(entry: ActiveCall | Meter, token: Token[Any]) -> None:
+def leave(entry: Link, token: Token[Any]) -> None:
     """Makes what was current before the entry current again; not if another one is by now.
 
     Two generators that hold their with-blocks open at once leave them in any order.

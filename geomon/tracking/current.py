@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from _thread import get_ident
-from typing import Any
+from typing import TypeVar
 
 from geomon import context, dispatch
-from geomon.tracking.active import ActiveCall, Spec, open_call
+from geomon.tracking.active import ActiveCall, Link, Spec, drain, dropped, open_call
 from geomon.tracking.chain import ENDING, OPEN, enclosing, first_open
 from geomon.tracking.meter import Meter
+
+R = TypeVar("R")
 
 _current = context.current_call
 
@@ -25,20 +27,19 @@ def meter() -> Meter:
 def current_call() -> ActiveCall | None:
     """The innermost open call here; None outside any."""
     here = enclosing()
-    while isinstance(here, Meter):
+    while here is not None and not isinstance(here, ActiveCall):
         here = first_open(here._parent)
     return here
 
 
-def record(response: Any) -> None:
-    """Reads tokens and model from a client's response into the current call.
+def record(response: R) -> R:
+    """Reads tokens and model from a client's response into the current call, and gives it back.
 
     For functions that return something else than the response; without a current call it does
-    nothing.
+    nothing. Of a stream it gives a stand-in that reads the items as they pass.
     """
     call = current_call()
-    if call is not None:
-        call.record(response)
+    return response if call is None else call.record(response)
 
 
 def begin(spec: Spec) -> ActiveCall:
@@ -50,18 +51,28 @@ def begin(spec: Spec) -> ActiveCall:
     else:
         if here._state == ENDING and here._thread == get_ident():
             return _own(spec, here)
-        active = open_call(spec, here if here._state == OPEN else first_open(here), pipeline)
+        active = open_call(spec, _parent(here), pipeline)
         if spec.client and _merge(active):
             return active
+    if dropped:
+        drain()
     if pipeline.guarded:
         _tell_started(active)
         return active
-    for hook in pipeline.started:
+    for hook in pipeline.started:  # as dispatch.started, whose call every call would pay for
         try:
             hook(active)
         except BaseException as error:
             dispatch.contain("started_failed", hook, error)
     return active
+
+
+def _parent(here: Link) -> Link | None:
+    """The innermost open one; ended ones leave the chain, which else grows from task to task."""
+    outer = here._parent
+    if outer is not None and outer._state != OPEN:
+        outer = here._parent = first_open(outer)
+    return here if here._state == OPEN else outer
 
 
 def _tell_started(active: ActiveCall) -> None:

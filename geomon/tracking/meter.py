@@ -11,7 +11,7 @@ from geomon.call import Call
 from geomon.tracking.chain import ENDED, OPEN, enclosing, leave
 
 if TYPE_CHECKING:
-    from geomon.tracking.active import ActiveCall
+    from geomon.tracking.active import Link
 
 _current = context.current_call
 
@@ -26,7 +26,7 @@ class Meter:
         """Input and output tokens; unknown ones count as 0."""
         self.cost = 0.0
         """US dollars; unknown prices count as 0."""
-        self._parent: ActiveCall | Meter | None = None
+        self._parent: Link | None = None
         self._state = ENDED
         self._lock = threading.Lock()
 

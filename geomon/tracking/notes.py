@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from geomon import usage
 from geomon.call import EMPTY, Attempt, Usage
 
-_SEEN_LIMIT = 32
+_MOST_SEEN = 1024
 
 
 class Notes:
@@ -22,7 +22,8 @@ class Notes:
         self.used: list[Usage] = []
         self.absorbed: list[Usage] = []
         self.attempts: list[Attempt] = []
-        self.seen: deque[Any] = deque(maxlen=_SEEN_LIMIT)
+        self.seen: dict[int, Callable[[], Any]] = {}
+        self.provider: str | None = None
         self.stream: usage.StreamReader | None = None
         self.unread = False
         self.metered = False
@@ -33,13 +34,29 @@ class Notes:
         self.span_id: str | None = None
 
     def answer(
-        self, model: str | None, finish_reasons: tuple[str, ...], limits: Mapping[str, float]
+        self,
+        model: str | None,
+        provider: str | None,
+        finish_reasons: tuple[str, ...],
+        limits: Mapping[str, float],
     ) -> None:
         """Notes who answered, and how; what is not known leaves the earlier answer."""
         self.answered = model or self.answered
+        self.provider = self.provider or provider
         self.finish_reasons = finish_reasons or self.finish_reasons
         self.rate_limit_remaining = limits or self.rate_limit_remaining
 
+    def see(self, source: Any) -> None:
+        """Remembers a response that has been counted, without keeping it alive if possible."""
+        try:
+            known: Callable[[], Any] = weakref.ref(source)
+        except TypeError:  # a dict
+            known = lambda: source  # noqa: E731 - as a weak reference is called
+        self.seen[id(source)] = known
+        if len(self.seen) > _MOST_SEEN:
+            del self.seen[next(iter(self.seen))]
+
     def has_seen(self, source: Any) -> bool:
         """Whether this response was counted already, here or in a call inside this one."""
-        return any(source is known for known in self.seen)
+        known = self.seen.get(id(source))
+        return known is not None and known() is source

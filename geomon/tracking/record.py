@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geomon import errors
@@ -82,7 +83,7 @@ def _full_record(
         kind=spec.kind,
         type=spec.type,
         model=model,
-        provider=_text(active.provider),
+        provider=_text(active.provider or notes.provider),
         method=spec.method,
         endpoint=spec.endpoint,
         host=spec.host,
@@ -100,7 +101,7 @@ def _full_record(
         span_id=notes.span_id or bound.get("span_id"),
         response_model=notes.answered,
         finish_reasons=notes.finish_reasons,
-        attributes=notes.attributes,
+        attributes=MappingProxyType(notes.attributes) if notes.attributes else EMPTY,
         code=active.code,
         started_at=active.started_at,
         error=error,
@@ -148,8 +149,9 @@ def _whole(status: Any) -> int | None:
 def _read_stream(active: ActiveCall, notes: Notes) -> None:
     reading = notes.stream.reading() if notes.stream is not None else None
     if reading is not None:
-        active.provider = active.provider or reading.provider
-        notes.answer(reading.model, reading.finish_reasons, reading.rate_limit_remaining)
+        notes.answer(
+            reading.model, reading.provider, reading.finish_reasons, reading.rate_limit_remaining
+        )
         if reading.usage is not None:
             notes.used.append(reading.usage)
 
@@ -169,7 +171,9 @@ def _spent(active: ActiveCall, notes: Notes, model: str | None) -> tuple[Usage, 
     price = active._pipeline.cost
     answered = notes.used[0].model if notes.used else None
     for used in notes.used:
-        cost = price(used, active.started_at) if price is not None else None
+        if active.provider is not None:  # the program knows who is behind a compatible server
+            used = used._replace(provider=_text(active.provider))
+        cost = price(used, active.started_at, model) if price is not None else None
         label = model if used.model == answered and model is not None else used.model
         _add_usage(by_model, used._replace(model=label, cost=cost))
     for used in notes.absorbed:

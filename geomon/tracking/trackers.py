@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import types
@@ -14,15 +15,15 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 from geomon import clock, context, dispatch
 from geomon.call import Code
 from geomon.tracking.active import ActiveCall, Spec, finish, open_call
-from geomon.tracking.chain import OPEN, leave
+from geomon.tracking.chain import leave
 from geomon.tracking.current import begin
 from geomon.tracking.wrapping import wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
 
-_Entry = tuple[ActiveCall, int, types.CodeType, Token[Any]]
-"""An open block: its call, the identity and code of the frame that entered it, and its token."""
+_Entry = tuple[ActiveCall, types.CodeType, Token[Any]]
+"""An open block: its call, the code of the function that entered it, and its token."""
 
 _current = context.current_call
 
@@ -37,7 +38,7 @@ class Tracker:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
-        self._open: list[_Entry] = []
+        self._open: dict[int, list[_Entry]] = {}  # by the identity of the frame that entered
 
     def __call__(self, function: F) -> F:
         """Decorates a function, method or callable object, which keeps its type.
@@ -72,63 +73,66 @@ class Tracker:
         self._exit(exc, sys._getframe(1))
 
     def _enter(self, frame: types.FrameType) -> ActiveCall:
-        code, spec = frame.f_code, self._spec
+        frame, spec = _user_frame(frame), self._spec
+        code = frame.f_code
         if dispatch.disabled:
             return open_call(spec, None, dispatch.OFF)
         if spec.kind == "ai" and spec.type is None:
             spec = replace(spec, type=code.co_name)
         active = begin(spec)
         active.code = Code(code.co_filename, frame.f_lineno, code.co_qualname)
-        self._open.append((active, id(frame), code, _current.set(active)))
+        entry = active, code, _current.set(active)
+        self._open.setdefault(id(frame), []).append(entry)
         return active
 
     def _exit(self, error: BaseException | None, frame: types.FrameType) -> None:
         at = clock.monotonic()
-        entry = self._leaving(frame)
+        entry = self._leaving(_user_frame(frame))
         if entry is None:
             return
         active = entry[0]
         if _current.get() is active:
             finish(active, error, at)
-            leave(active, entry[3])
+            leave(active, entry[2])
         else:  # another generator's block is open by now
             token = _current.set(active)
             finish(active, error, at)
             _current.reset(token)
 
     def _leaving(self, frame: types.FrameType) -> _Entry | None:
-        """The entry that this exit belongs to.
+        """The entry that this exit belongs to: the last one of the same frame.
 
-        It is the last one of the same frame: two generators may hold one tracker's blocks open
-        and leave them in any order. An exit stack has no such frame: there it is the innermost
-        one of this context.
+        Two generators may hold one tracker's blocks open and leave them in any order. What enters
+        in one function and leaves in another is the innermost one of this context.
         """
-        entries = self._open
-        if len(entries) == 1:  # pop() could take what another thread has appended by then
-            found: _Entry | None = entries[0]
-        else:
-            found = _last(entries, lambda entry: entry[1:3] == (id(frame), frame.f_code))
-        if found is None:
-            here = _chain(_current.get())
-            found = _last(entries, lambda entry: any(entry[0] is call for call in here))
-        if found is None and entries:
-            found = entries[-1]
-        if found is not None:
-            entries.remove(found)
-        return found
+        key, here = id(frame), _current.get()
+        entries = self._open.get(key)
+        if entries and entries[-1][1] is frame.f_code:
+            entry = entries[-1]
+            if len(entries) > 1:  # exit stacks of one function, entered in several contexts
+                entry = next((one for one in entries if one[0] is here), entry)
+            return self._take(key, entry)
+        while here is not None:
+            for key, entries in list(self._open.items()):
+                for entry in reversed(entries):
+                    if entry[0] is here:
+                        return self._take(key, entry)
+            here = here._parent
+        return None
+
+    def _take(self, key: int, entry: _Entry) -> _Entry:
+        entries = self._open[key]
+        entries.remove(entry)
+        if not entries:
+            del self._open[key]
+        return entry
 
 
-def _last(entries: list[_Entry], matches: Callable[[_Entry], bool]) -> _Entry | None:
-    return next((entry for entry in reversed(list(entries)) if matches(entry)), None)
-
-
-def _chain(here: Any) -> list[Any]:
-    chain = []
-    while here is not None:
-        if here._state == OPEN:
-            chain.append(here)
-        here = here._parent
-    return chain
+def _user_frame(frame: types.FrameType) -> types.FrameType:
+    """The frame that holds the block, where an exit stack enters and leaves it."""
+    while frame.f_code.co_filename == contextlib.__file__ and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 @overload

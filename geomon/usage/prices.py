@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
-from geomon import losses
+from geomon import clock, losses
 from geomon.call import Usage
 from geomon.usage import overrides as own
 from geomon.usage.price_data import PriceData
@@ -32,7 +31,9 @@ class PriceBook:
         self._data: PriceData | None = None
         self._loaded = False
 
-    def cost(self, usage: Usage, at: float | None = None) -> float | None:
+    def cost(
+        self, usage: Usage, at: float | None = None, requested: str | None = None
+    ) -> float | None:
         """The US dollars a call costs that used this.
 
         Tiers by input size, cache prices, fees a request, and prices that change by date or time
@@ -42,6 +43,8 @@ class PriceBook:
         Args:
             usage: Its unknown counts cost nothing.
             at: When the call was made, seconds since the epoch; None is now.
+            requested: The model that the program asked for, whose price holds where the one that
+                answered has none: a deployment's or an alias's name, or a response without one.
 
         Returns:
             None where no count or no price is known, and where the counts contradict each other
@@ -50,7 +53,7 @@ class PriceBook:
         if all(count is None for count in usage[2:7]):
             return None
         try:
-            tariff = self._tariff(usage, at)
+            tariff = self._tariff(usage, at, requested)
             return None if tariff is None else tariff.cost(usage)
         except Exception:
             losses.count("prices", "failed")
@@ -67,16 +70,23 @@ class PriceBook:
             self._loaded = True
         return self._data is not None
 
-    def _tariff(self, usage: Usage, at: float | None) -> Tariff | None:
-        if self._own and (tariff := self._override(usage.model)) is not None:
-            return tariff
+    def _tariff(self, usage: Usage, at: float | None, requested: str | None) -> Tariff | None:
+        answered = usage.model
+        if self._own:
+            tariff = self._override(answered) or self._override(requested)
+            if tariff is not None:
+                return tariff
         if not self.load() or self._data is None:
             return None
-        return self._data.tariff(
-            usage.model, usage.provider, time.time if at is None else lambda: at
-        )
+        now = clock.wall if at is None else lambda: at
+        tariff = self._data.tariff(answered, usage.provider, now)
+        if tariff is not None or requested is None or requested == answered:
+            return tariff
+        return self._data.tariff(requested, usage.provider, now)
 
-    def _override(self, model: str) -> Tariff | None:
+    def _override(self, model: str | None) -> Tariff | None:
+        if model is None:
+            return None
         return self._own.get(model) or self._own.get(own.undated(model))
 
 

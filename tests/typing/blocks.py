@@ -57,7 +57,7 @@ assert_type(carried(1, name="a"), list[str])
 
 assert_type(geomon.current_call(), geomon.ActiveCall | None)
 assert_type(geomon.get_context(), dict[str, Any])
-assert_type(geomon.record(object()), None)
+assert_type(geomon.record("answer"), str)
 
 
 def sink(call: geomon.Call) -> None:
