@@ -12,7 +12,7 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import suppress
-from types import MappingProxyType, TracebackType
+from types import CoroutineType, MappingProxyType, TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
@@ -96,8 +96,29 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
         self.__exit__(exc_type, exc, traceback)
 
     def __call__(self, function: F) -> F:
-        """Decorates a function of any shape, which keeps its type."""
+        """Decorates a function of any shape, which keeps its type.
+
+        Of a plain function that returns a coroutine, the coroutine runs with the values too; a
+        task has taken them along. Other awaitable objects are given back as they are, and have the
+        values only where they were made.
+        """
         return cast(F, _decorate(function, self._values))
+
+
+class Unstarted:
+    """Holds an awaitable for a coroutine that will await it; closes it where that is never run.
+
+    So that a task that is cancelled before its first step leaves no "never awaited" behind.
+    """
+
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable: Any) -> None:
+        self.awaitable = awaitable
+
+    def __del__(self) -> None:
+        if isinstance(self.awaitable, CoroutineType):
+            self.awaitable.close()
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:
@@ -150,9 +171,22 @@ def _bound_function(function: Callable[..., Any], values: Mapping[str, Any]) -> 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with bind(**values):
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+        return result if type(result) is not CoroutineType else _bound_result(result, values)
 
     return wrapper
+
+
+def _bound_result(coroutine: Any, values: Mapping[str, Any]) -> Any:
+    bound_coroutine: Any = _await_bound(Unstarted(coroutine), values)
+    bound_coroutine.__qualname__ = coroutine.__qualname__
+    bound_coroutine.__name__ = coroutine.__name__
+    return bound_coroutine
+
+
+async def _await_bound(inner: Unstarted, values: Mapping[str, Any]) -> Any:
+    with bind(**values):
+        return await inner.awaitable
 
 
 def _bound_coroutine(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:

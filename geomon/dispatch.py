@@ -3,15 +3,20 @@
 A sink is a callable that takes a `Call`. If it has a method `started`, that is called with the
 `ActiveCall` when a call begins. Sinks run in the calling thread: one that hangs holds the program
 up, so a sink that talks to something slow puts the call into a queue of its own.
+
+A sink that has a method `close` is closed with its configuration. A call that is still open then
+ends in the pipeline it began in all the same, so that it is counted once, and always: `started`
+and the call itself may come after `close`. What a closed sink raises is contained like the rest.
 """
 
 from __future__ import annotations
 
-import threading
+import inspect
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from geomon import losses, settings
+from geomon import locks, losses, settings
 from geomon.call import Call, Usage
 
 Sink = Callable[[Call], object]
@@ -40,6 +45,36 @@ class Pipeline:
         return Pipeline((*self.sinks, *more), self.cost)
 
 
+def check_sink(sink: Any) -> None:
+    """Whether calls can be handed to it.
+
+    Raises:
+        TypeError: it cannot be called, or calling it would do nothing.
+    """
+    if isinstance(sink, type):
+        raise TypeError(
+            f"the sink {sink!r} is a class: write {sink.__name__}(...), an object that is called "
+            "with each Call"
+        )
+    if not callable(sink):
+        raise TypeError(
+            f"the sink {sink!r} cannot be called: a sink is a function that takes a Call"
+        )
+    if any(_is_lazy(function) for function in (sink, type(sink).__call__)):
+        raise TypeError(
+            f"the sink {sink!r} is an async or generator function, whose body nobody would run: "
+            "write a plain function, such as the put of a queue.SimpleQueue that a thread reads"
+        )
+
+
+def _is_lazy(function: Any) -> bool:
+    return (
+        inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+        or inspect.isgeneratorfunction(function)
+    )
+
+
 def _is_own(hook: Any) -> bool:
     return str(getattr(hook, "__module__", "")).startswith("geomon.sinks.")
 
@@ -54,7 +89,7 @@ pipeline: Pipeline | None = OFF if disabled else None
 """The pipeline in force; None until there is one, see `current`."""
 
 _default: Callable[[], Pipeline] = lambda: OFF  # noqa: E731 - replaced by set_default
-_lock = threading.RLock()
+_lock = locks.lock_of(sys.modules[__name__])
 
 
 def current() -> Pipeline:
@@ -119,11 +154,12 @@ def contain(reason: str, sink: Any, error: BaseException) -> None:
     """
     if isinstance(error, KeyboardInterrupt):
         raise error
-    losses.failed("sink", reason, error, _name(sink))
+    losses.failed("sink", reason, error, name_of(sink))
 
 
-def _name(sink: Any) -> str:
+def name_of(sink: Any) -> str:
+    """A sink by its function or class: its repr may hold calls."""
     try:
-        return f"sink {sink!r}"
+        return f"sink {getattr(sink, '__qualname__', type(sink).__qualname__)}"
     except Exception:
         return f"sink of type {type(sink).__name__}"

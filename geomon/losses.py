@@ -7,9 +7,11 @@ counts as `geomon_losses_total{part, reason}`.
 from __future__ import annotations
 
 import logging
-import threading
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+
+from geomon import locks
 
 Listener = Callable[[str, str, int], None]
 """Takes part, reason, and how many were lost so far."""
@@ -18,10 +20,11 @@ raising = False
 """Whether `failed` raises; `geomon.testing` sets it: a test sees what production contains."""
 
 _log = logging.getLogger("geomon")
-_lock = threading.RLock()
+_lock = locks.lock_of(sys.modules[__name__])
 _counts: dict[tuple[str, str], int] = {}
 _listeners: list[Listener] = []
-_said: set[tuple[str, str]] = set()
+_said: set[tuple[str, str, str]] = set()
+_MOST_SAID = 1000
 
 
 def count(part: str, reason: str, amount: int = 1) -> None:
@@ -36,6 +39,12 @@ def count(part: str, reason: str, amount: int = 1) -> None:
 def failed(part: str, reason: str, error: BaseException, detail: str = "") -> None:
     """Counts a failure inside geomon and logs the first of its kind.
 
+    Args:
+        part: What failed: `sink`, `prices`.
+        reason: How: `failed`, `setup_failed`.
+        error: What was raised.
+        detail: Which one failed: each is logged once. No text of the program's own.
+
     Raises:
         BaseException: `error` itself, while `raising` is set.
     """
@@ -47,11 +56,12 @@ def failed(part: str, reason: str, error: BaseException, detail: str = "") -> No
 
 
 def say_once(part: str, reason: str, text: str, error: BaseException | None = None) -> None:
-    """Logs a warning the first time that `part` loses something for `reason`."""
+    """Logs a warning the first time that `part` loses something for `reason` with this text."""
+    said = (part, reason, text)
     with _lock:
-        if (part, reason) in _said:
+        if said in _said or len(_said) >= _MOST_SAID:
             return
-        _said.add((part, reason))
+        _said.add(said)
     trace = (type(error), error, error.__traceback__) if error is not None else None
     with suppress(Exception):  # the program goes on, even when its own logging is what fails
         _log.warning(
@@ -78,18 +88,3 @@ def _unsubscribe(listener: Listener) -> None:
     with _lock:
         if listener in _listeners:
             _listeners.remove(listener)
-
-
-def _renew_lock() -> None:  # a fork may have happened while another thread held it
-    global _lock
-    _lock = threading.RLock()
-
-
-def _at_fork() -> None:
-    import os
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_renew_lock)
-
-
-_at_fork()

@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import functools
+import gc
 import inspect
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -354,6 +358,48 @@ def test_a_bound_function_keeps_its_signature_name_and_docstring():
         "function",
         "Does nothing.",
     )
+
+
+async def _context() -> dict[str, Any]:
+    await asyncio.sleep(0)
+    return geomon.get_context()
+
+
+class _Called:
+    async def __call__(self) -> dict[str, Any]:
+        return await _context()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(lambda: _context(), id="plain function"),
+        pytest.param(_Called(), id="callable object"),
+        pytest.param(functools.partial(_context), id="partial"),
+        pytest.param(lambda: asyncio.create_task(_context()), id="task"),
+    ],
+)
+def test_what_is_awaited_of_a_bound_function_is_bound(function):
+    async def main():
+        return await bind(a=1)(function)(), geomon.get_context()
+
+    assert asyncio.run(main()) == ({"a": 1}, {})
+
+
+def test_a_bound_function_s_coroutine_keeps_its_kind_and_name():
+    coroutine = bind(a=1)(lambda: _context())()
+    assert (inspect.iscoroutine(coroutine), coroutine.__qualname__) == (True, "_context")
+    coroutine.close()
+
+
+def test_a_bound_function_s_coroutine_that_is_never_awaited_is_warned_of_once_by_its_own_name():
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        bind(a=1)(lambda: _context())()
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == [
+        "coroutine '_context' was never awaited"
+    ]
 
 
 def test_bind_and_a_tracker_may_decorate_one_function(calls):

@@ -246,6 +246,17 @@ def test_a_recorded_stream_that_outlives_its_block_changes_nothing() -> None:
     assert [(call.type, call.outcome) for call in calls] == [("block", "ok")]
 
 
+def test_a_recorded_stream_that_outlives_its_block_may_make_calls() -> None:
+    def calling() -> Iterator[int]:
+        for i in range(2):
+            with geomon.track_ai("inner"):
+                yield i
+
+    with geomon.track_ai("outer") as call:
+        stream = call.record(calling())
+    assert list(stream) == [0, 1]
+
+
 def test_record_gives_back_what_it_was_given() -> None:
     response = {"object": "chat.completion"}
     with capture_calls(only=True), geomon.track_ai("x"):

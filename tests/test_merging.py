@@ -381,6 +381,108 @@ def test_two_responses_are_added_up(calls):
     assert [usage_of(call) for call in calls] == [[("gpt-4o", 20, 10)]]
 
 
+def message(input: int, output: int, restated: bool = False) -> list[dict[str, Any]]:
+    """Anthropic's events, whose last one may tell the input again."""
+    usage = {"input_tokens": input, "output_tokens": 1}
+    start = {"type": "message", "model": "claude-sonnet-5", "usage": usage}
+    end = {"output_tokens": output, **({"input_tokens": input} if restated else {})}
+    text = {"type": "text_delta", "text": "a"}
+    return [
+        {"type": "message_start", "message": start},
+        {"type": "content_block_delta", "index": 0, "delta": text},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": end},
+        {"type": "message_stop"},
+    ]
+
+
+def named(name: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """OpenAI's chunks, each of which tells the tokens so far."""
+    return [
+        {**item, "id": name, "usage": {"prompt_tokens": 10, "completion_tokens": number}}
+        for number, item in enumerate(items)
+    ]
+
+
+@pytest.mark.parametrize("restated", [False, True])
+def test_events_recorded_one_by_one_are_one_response(calls, restated):
+    with track_ai("x") as call:
+        for item in message(100, 50, restated):
+            call.record(item)
+    assert usage_of(calls[0]) == [("claude-sonnet-5", 100, 50)]
+    assert (calls[0].finish_reasons, calls[0].tokens) == (("end_turn",), 150)
+
+
+def test_items_recorded_one_by_one_tell_the_first_token(calls, clock):
+    with track_ai("x") as call:
+        for item in message(100, 50):
+            clock.move(1)
+            call.record(item)
+    assert [call.time_to_first_token for call in calls] == [2.0]
+
+
+def test_streams_recorded_one_after_the_other_are_added_up(calls):
+    with track_ai("x") as call:
+        for item in [*message(100, 50), *message(1, 2)]:
+            call.record(item)
+    assert usage_of(calls[0]) == [("claude-sonnet-5", 101, 52)]
+
+
+def test_streams_whose_items_are_recorded_in_turn_are_added_up(calls):
+    one, two = named("1", chunks()), named("2", chunks())
+    with track_ai("x") as call:
+        for items in zip(one, two, strict=True):
+            for item in items:
+                call.record(item)
+    assert usage_of(calls[0]) == [("gpt-4o", 20, 2 * (len(one) - 1))]
+
+
+def test_two_streams_that_a_block_records_are_added_up(calls):
+    with track_ai("x") as call:
+        for _ in range(2):
+            for _ in call.record(iter(message(100, 50))):
+                pass
+    assert usage_of(calls[0]) == [("claude-sonnet-5", 200, 100)]
+
+
+def test_items_of_a_recorded_stream_that_are_recorded_too_count_once(calls):
+    with track_ai("x") as call:
+        for item in call.record(iter(message(100, 50, restated=True))):
+            call.record(item)
+    assert usage_of(calls[0]) == [("claude-sonnet-5", 100, 50)]
+
+
+def test_a_generator_may_record_the_items_it_passes_on(calls):
+    @track_ai("x")
+    def passing():
+        for item in message(100, 50):
+            yield geomon.record(item)
+
+    list(passing())
+    assert usage_of(calls[0]) == [("claude-sonnet-5", 100, 50)]
+
+
+def test_an_inner_stream_s_first_token_is_the_outer_one_s(calls, clock):
+    @track_ai("inner")
+    def inner():
+        for item in message(100, 50):
+            clock.move(1)
+            yield item
+
+    @track_ai("outer")
+    def outer():
+        yield from inner()
+
+    list(outer())
+    assert [call.time_to_first_token for call in calls] == [2.0, 2.0]
+
+
+def test_dicts_of_another_shape_recorded_one_by_one_say_nothing(calls):
+    with track_ai("x") as call:
+        for item in [{"type": "other"}, {"type": ["list"]}, {"object": 1}, {}]:
+            assert call.record(item) is item
+    assert (calls[0].usage, calls[0].time_to_first_token) == ((), None)
+
+
 def test_a_decorated_function_s_response_is_read(calls):
     track_ai("x")(response)()
     assert [(c.response_model, c.finish_reasons, usage_of(c)) for c in calls] == [

@@ -7,6 +7,7 @@ import inspect
 import logging
 import threading
 import types
+import warnings
 from contextvars import copy_context
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import geomon
-from geomon import dispatch, track_ai
+from geomon import context, dispatch, streams, track_ai
 from geomon.testing import capture_calls
 
 
@@ -530,6 +531,8 @@ def test_an_exception_in_a_stream_s_with_block_is_the_program_s(calls):
 class StreamManager:
     """As openai's and anthropic's `client.stream(...)`: gives its stream when it is entered."""
 
+    __module__ = "anthropic.lib.streaming"
+
     def __enter__(self):
         self.stream = Stream()
         return self.stream
@@ -539,6 +542,8 @@ class StreamManager:
 
 
 class AsyncStreamManager:
+    __module__ = "anthropic.lib.streaming"
+
     async def __aenter__(self):
         return AsyncStream()
 
@@ -576,6 +581,8 @@ def test_an_async_stream_manager_s_call_ends_with_its_stream(calls):
 
 def test_a_response_manager_lasts_to_the_end_of_its_block(calls, clock):
     class ResponseContextManager:
+        __module__ = "openai._response"
+
         def __enter__(self):
             clock.move(1)
             return "response"
@@ -587,6 +594,60 @@ def test_a_response_manager_lasts_to_the_end_of_its_block(calls, clock):
         clock.move(2)
     assert response == "response"
     assert [(call.outcome, call.duration) for call in calls] == [("ok", 3.0)]
+
+
+# --- closing
+
+
+class ClosedAtOnce(AsyncStream):
+    """Read with `async for`, and closed by a function that is none to be awaited."""
+
+    def close(self):
+        self.closed += 1
+        return "closed"
+
+
+def test_an_async_stream_may_be_closed_at_once(calls):
+    async def main():
+        stream = track_ai("x")(lambda: ClosedAtOnce())()
+        await anext(stream)
+        return stream.close(), stream.closed
+
+    assert asyncio.run(main()) == ("closed", 1)
+    assert outcomes(calls) == [("x", "cancelled")]
+
+
+def test_a_close_that_is_never_awaited_is_warned_of_once(calls):
+    stream = track_ai("x")(lambda: AsyncStream())()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        stream.close()
+        gc.collect()
+    assert len(warned) == 1
+
+
+def test_the_current_call_is_restored_where_a_dropped_stream_s_call_fails():
+    class Failing:
+        def stream_dropped(self, at):
+            raise RuntimeError
+
+    course = streams.Course(Failing())
+    del course
+    assert geomon.current_call() is None
+    assert context.current_call.get() is None
+
+
+def test_a_task_s_generator_is_given_back_itself(calls):
+    async def main():
+        async def inner():
+            return made
+
+        made = _async_generator()
+        task = track_ai("x")(lambda: asyncio.ensure_future(inner()))()
+        return [item async for item in await task], await task is made
+
+    assert asyncio.run(main()) == ([0, 1, 2], True)
+    assert outcomes(calls) == [("x", "ok")]
 
 
 # --- what a stream keeps
@@ -1182,7 +1243,7 @@ def test_a_decorated_generator_behaves_as_the_undecorated_one(steps, operations)
             assert decorated.gi_running == plain.gi_running
         begun = decorated.gi_frame is None or decorated.gi_frame.f_lasti > 0
         del decorated
-        gc.collect()
+        gc.collect(0)
     only_closed = all(name == "close" for name, _ in operations)
     assert len(calls) <= 1
     if operations and not only_closed and begun:

@@ -12,7 +12,7 @@ import threading
 import traceback
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, ExitStack
 from contextvars import copy_context
 from typing import Any
@@ -446,6 +446,72 @@ def test_an_awaitable_that_could_be_entered_can_be_awaited(calls):
 
     assert asyncio.run(main()) == 7
     assert outcomes(calls) == [("x", "ok")]
+
+
+class Pages(Promise):
+    """Awaited for one page, or iterated over for all items, as openai's."""
+
+    async def __aiter__(self):
+        for i in range(3):
+            yield i
+
+
+class OldPromise(Promise):
+    """Read with `for` too."""
+
+    def __iter__(self):
+        return iter([1, 2])
+
+
+class Steps(Promise):
+    """An async iterator itself, which can be entered too."""
+
+    left = 2
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.left:
+            raise StopAsyncIteration
+        self.left -= 1
+        return self.left
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc): ...
+
+
+@pytest.mark.parametrize(("make", "expected"), [(Pages, [0, 1, 2]), (Steps, [1, 0])])
+def test_an_awaitable_that_is_iterated_over_ends_with_the_iteration(calls, make, expected):
+    async def main():
+        return [item async for item in track_ai("x")(lambda: make())()]
+
+    assert asyncio.run(main()) == expected
+    assert outcomes(calls) == [("x", "ok")]
+
+
+@pytest.mark.parametrize("make", [Pages, OldPromise, Steps])
+def test_an_awaitable_that_could_be_iterated_over_can_be_awaited(calls, make):
+    made = make()
+
+    async def main():
+        return await track_ai("x")(lambda: made)()
+
+    assert asyncio.run(main()) == asyncio.run(_awaited(lambda: make()))
+    assert outcomes(calls) == [("x", "ok")]
+
+
+def test_an_awaitable_may_be_read_with_for(calls):
+    assert list(track_ai("x")(lambda: OldPromise())()) == [1, 2]
+    assert outcomes(calls) == [("x", "ok")]
+
+
+@pytest.mark.parametrize("make", [Promise, Pages, OldPromise, Steps])
+@pytest.mark.parametrize("kind", [Iterable, AsyncIterable, AsyncIterator, Awaitable])
+def test_a_stand_in_can_be_iterated_over_where_the_awaitable_can(make, kind):
+    assert isinstance(track_ai("x")(lambda: make())(), kind) == isinstance(make(), kind)
 
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
@@ -994,6 +1060,20 @@ def test_decorating_a_decorated_classmethod_again_counts_once(calls):
 
     assert Holder is Holder.twice()
     assert outcomes(calls) == [("upper", "ok")]
+
+
+METHODS = ["method", "above", "below", "static_above", "static_below"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("owner", [Model("z"), Model], ids=["object", "class"])
+def test_decorating_a_decorated_method_again_counts_once(calls, name, owner):
+    arguments = (Model("z"), 1) if owner is Model and name == "method" else (1,)
+    method = getattr(owner, name)
+    again = track_ai("again")(method)
+    assert again(*arguments) == track_ai("again")(again)(*arguments)
+    assert [call.type for call in calls] == ["again", "again"]
+    assert again(*arguments) == method(*arguments)
 
 
 def test_an_ai_and_a_request_decorator_on_one_function_both_count(calls):

@@ -5,17 +5,17 @@ return value. The call is the current one only inside each step; what the consum
 items is not its child, and a close from another task or thread finds nothing to reset.
 """
 
-from geomon.streams.awaited import Awaited, AwaitedManager, Unstarted
+from geomon.streams.awaited import awaited
 from geomon.streams.course import Closed, Course
-from geomon.streams.following import follow, is_tracked, proxy_for
+from geomon.streams.following import follow, follow_within, is_stream, is_tracked, proxy_for
 
 __all__ = [
-    "Awaited",
-    "AwaitedManager",
     "Closed",
     "Course",
-    "Unstarted",
+    "awaited",
     "follow",
+    "follow_within",
+    "is_stream",
     "is_tracked",
     "proxy_for",
 ]

@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
-import wrapt
-
 from geomon.streams.course import Course
-from geomon.streams.following import AsyncManaged
+from geomon.streams.following import follow
+from geomon.streams.managed import AsyncManaged
+from geomon.streams.proxied import AsyncSteps, Proxied, Steps
+
+Run = Callable[[Any], Awaitable[Any]]
 
 
-class Awaited(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # as above
+class Awaited(Proxied):
     """An awaitable object whose call ends when it has been awaited."""
 
-    def __init__(self, wrapped: Any, run: Callable[[Any], Awaitable[Any]]) -> None:
-        super().__init__(wrapped)
-        self._self_run = run
+    _self_run: Run
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._self_run(self.__wrapped__).__await__()
 
 
-class AwaitedManager(AsyncManaged):
-    """What can be awaited or entered with `async with`, as aiohttp's requests."""
-
-    def __init__(self, wrapped: Any, course: Course, run: Callable[[Any], Awaitable[Any]]) -> None:
-        super().__init__(wrapped, course)
-        self._self_run = run
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._self_run(self.__wrapped__).__await__()
+class _Iterable(Proxied):
+    def __iter__(self) -> Any:
+        return follow(self.__wrapped__.__iter__(), self._self_course)
 
 
-class Unstarted:
-    """Holds a coroutine for another that will run it; closes it where that is never run.
+class _AsyncIterable(Proxied):
+    def __aiter__(self) -> Any:
+        return follow(self.__wrapped__.__aiter__(), self._self_course)
 
-    So that a task that is cancelled before its first step leaves no "never awaited" behind.
+
+_PARTS: tuple[tuple[str, type], ...] = (
+    ("__next__", Steps),
+    ("__anext__", AsyncSteps),
+    ("__iter__", _Iterable),
+    ("__aiter__", _AsyncIterable),
+    ("__aenter__", AsyncManaged),
+)
+
+
+def awaited(awaitable: Any, course: Course, run: Run) -> Any:
+    """A stand-in that can be awaited, and whatever else the object can be.
+
+    Entered with `async with`, as aiohttp's requests; iterated over, as openai's pages.
     """
+    cls = type(awaitable)
+    proxy = _made_of(tuple(part for name, part in _PARTS if hasattr(cls, name)))
+    arguments = (follow,) if hasattr(cls, "__aenter__") else ()
+    proxied = proxy(awaitable, course, *arguments)
+    proxied._self_run = run
+    return proxied
 
-    __slots__ = ("coroutine",)
 
-    def __init__(self, coroutine: Any) -> None:
-        self.coroutine = coroutine
-
-    def __del__(self) -> None:
-        self.coroutine.close()
+@functools.cache
+def _made_of(parts: tuple[type, ...]) -> Any:
+    return type("Awaited", (*parts, Awaited), {})

@@ -19,6 +19,9 @@ class Streamed(Protocol):
     def stream_item(self, item: Any, at: float) -> None:
         """An item came out of the stream at `at` seconds, monotonic."""
 
+    def stream_response(self, response: Any) -> None:
+        """A response came along with the stream, or in its place."""
+
     def stream_end(self, error: BaseException | None, at: float) -> None:
         """The stream is over: read to its end (None), failed, or `Closed`."""
 
@@ -32,7 +35,7 @@ class Course:
     Proxies hold it and nothing else does, so that its disappearance means a dropped stream.
     """
 
-    __slots__ = ("_begin", "_call", "_inner", "_last", "_open")
+    __slots__ = ("_begin", "_call", "_given", "_inner", "_last", "_open", "_streams", "decode")
 
     def __init__(self, call: Streamed | None, begin: Callable[[], Streamed] | None = None) -> None:
         self._call = call
@@ -40,6 +43,9 @@ class Course:
         self._open = [True]
         self._inner: Any = None  # the block that a generator's body holds open over a yield
         self._last = clock.monotonic()
+        self._streams = False
+        self._given: Any = None
+        self.decode: Callable[[Any], Any] | None = None
 
     def call(self) -> Streamed:
         """The call; begun at the first step, where a generator's body begins."""
@@ -52,6 +58,10 @@ class Course:
     def take(self, item: Any) -> None:
         """An item came."""
         self._last = clock.monotonic()
+        if self.decode is not None:
+            item = self.decode(item)
+            if item is None:
+                return
         if self._open:
             self.call().stream_item(item, self._last)
 
@@ -87,8 +97,10 @@ class Course:
             if self._call is not None and self._open:
                 self._open.pop()
                 token = context.current_call.set(self._call)
-                self._call.stream_dropped(self._last)
-                context.current_call.reset(token)
+                try:
+                    self._call.stream_dropped(self._last)
+                finally:
+                    context.current_call.reset(token)
 
     def step(self, stream: Any, move: Callable[..., Any], *args: Any) -> Any:
         """Runs one step of a synchronous stream inside the call."""
@@ -157,31 +169,75 @@ class Course:
             with suppress(ValueError):
                 context.current_call.reset(token)
 
-    def closing(self, close: Callable[..., Any], *args: Any, early: bool = True) -> Any:
-        """Closes a synchronous stream, and so ends the call; `early` unless that is its end."""
+    def opening(self, enter: Callable[[], Any]) -> Any:
+        """Enters a block; its time is spent opening the stream, not by its consumer."""
+        since = clock.monotonic()
+        entered = self.inside(enter)
+        self.passed(since)
+        return entered
+
+    async def async_opening(self, enter: Callable[[], Awaitable[Any]]) -> Any:
+        """Enters an asynchronous block, as `opening`."""
+        since = clock.monotonic()
+        entered = await self.async_inside(enter)
+        self.passed(since)
+        return entered
+
+    def closing(self, close: Callable[[], Any]) -> Any:
+        """Closes a stream, and so ends the call: now, or when what `close` gives is awaited."""
         if self.ended or not self.begun:
-            return close(*args)
-        result = self.inside(close, *args)
-        self._closed(early)
+            return close()
+        result = self.inside(close)
+        if hasattr(type(result), "__await__"):
+            return self._closing(context.Unstarted(result))
+        self.end(Closed(), clock.monotonic())
         return result
 
-    async def async_closing(self, close: Callable[..., Any], *args: Any, early: bool = True) -> Any:
-        """Closes an asynchronous stream, and so ends the call; `early` unless that is its end."""
-        if self.ended or not self.begun:
-            return await close(*args)
-        result = await self.async_inside(close, *args)
-        self._closed(early)
+    async def _closing(self, closing: context.Unstarted) -> Any:
+        result = await self.async_inside(lambda: closing.awaitable)
+        self.end(Closed(), clock.monotonic())
         return result
+
+    def leaving(self, leave: Callable[..., Any], *exc: Any) -> Any:
+        """Leaves a block, and so ends the call."""
+        if self.ended or not self.begun:
+            return leave(*exc)
+        handled = self.inside(leave, *exc)
+        self._left(None if handled else exc[1])
+        return handled
+
+    async def async_leaving(self, leave: Callable[..., Awaitable[Any]], *exc: Any) -> Any:
+        """Leaves an asynchronous block, and so ends the call."""
+        if self.ended or not self.begun:
+            return await leave(*exc)
+        handled = await self.async_inside(leave, *exc)
+        self._left(None if handled else exc[1])
+        return handled
 
     def passed(self, since: float) -> None:
         """Counts the time since then: it was spent opening the stream, not by its consumer."""
         self._last += clock.monotonic() - since
 
-    def _closed(self, early: bool) -> None:
-        if early:
+    def streams(self) -> None:
+        """Its stream can be stepped through from now on, so that its end is seen."""
+        self._streams, self._given = True, None
+
+    def gave(self, response: Any) -> None:
+        """Its block gave a response, whose body may be read in the block."""
+        if not self._streams:
+            self._given = response
+
+    def complete(self) -> None:
+        """Ends the call well; all of the time since the last item counts."""
+        self.end(None, self._last)
+
+    def _left(self, error: BaseException | None) -> None:
+        if self._streams:
             self.end(Closed(), clock.monotonic())
-        else:  # what was read in the block is not seen: all of its time counts
-            self.end(None, self._last)
+            return
+        if self._given is not None and not self.ended:
+            self.call().stream_response(self._given)
+        self.end(error, self._last)  # what was read in the block is not seen: all its time counts
 
 
 def _is_over(stream: Any) -> bool:

@@ -1,15 +1,12 @@
-"""Finds the proxy that follows a stream; those of clients' stream managers are here too."""
+"""Finds the proxy that follows a stream."""
 
 from __future__ import annotations
 
-import io
 import types
 from collections.abc import Callable
 from typing import Any
 
-import wrapt
-
-from geomon import clock
+from geomon.streams import kinds
 from geomon.streams.course import Course
 from geomon.streams.iterated import (
     AsyncGenerated,
@@ -20,72 +17,44 @@ from geomon.streams.iterated import (
     IteratedEitherWay,
     IteratedInBlock,
 )
-
-
-class Managed(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # as above
-    """What a client gives for `with client.stream(...) as stream`."""
-
-    def __init__(self, wrapped: Any, course: Course) -> None:
-        super().__init__(wrapped)
-        self._self_course = course
-        self._self_streams = False
-
-    def __enter__(self) -> Any:
-        course, since = self._self_course, clock.monotonic()
-        entered = course.inside(self.__wrapped__.__enter__)
-        course.passed(since)
-        self._self_streams = proxy_for(type(entered)) is not None
-        return follow(entered, course)
-
-    def __exit__(self, *exc: Any) -> Any:
-        early = self._self_streams or exc[0] is not None
-        return self._self_course.closing(self.__wrapped__.__exit__, *exc, early=early)
-
-
-class AsyncManaged(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # as above
-    """What a client gives for `async with client.stream(...) as stream`."""
-
-    def __init__(self, wrapped: Any, course: Course) -> None:
-        super().__init__(wrapped)
-        self._self_course = course
-        self._self_streams = False
-
-    async def __aenter__(self) -> Any:
-        course, since = self._self_course, clock.monotonic()
-        entered = await course.async_inside(self.__wrapped__.__aenter__)
-        course.passed(since)
-        self._self_streams = proxy_for(type(entered)) is not None
-        return follow(entered, course)
-
-    async def __aexit__(self, *exc: Any) -> Any:
-        early = self._self_streams or exc[0] is not None
-        leave = self.__wrapped__.__aexit__
-        return await self._self_course.async_closing(leave, *exc, early=early)
-
+from geomon.streams.managed import AsyncManaged, Managed
+from geomon.streams.proxied import Proxied
+from geomon.streams.raw import RawResponse, is_whole
 
 Proxy = Callable[[Any, Course], Any]
-
-_TRACKED = (Iterated, AsyncIterated, Managed, AsyncManaged)
-_MANAGERS = ("StreamManager", "ResponseContextManager")  # as openai's and anthropic's are called
 
 
 def is_tracked(stream: Any) -> bool:
     """Whether the stream belongs to a call already."""
-    return isinstance(type(stream), type) and issubclass(type(stream), _TRACKED)
+    return isinstance(type(stream), type) and issubclass(type(stream), Proxied)
+
+
+def is_stream(value: Any) -> bool:
+    """Whether there is something in it to follow."""
+    proxy = proxy_for(type(value))
+    return proxy is not None and not (proxy is _raw and is_whole(value))
 
 
 def proxy_for(cls: type) -> Proxy | None:
-    """What follows streams of a class; None when its objects are not streams."""
-    if issubclass(cls, io.IOBase):
+    """What follows streams of a class; None when its objects are none (see `kinds`)."""
+    try:
+        return _proxy_for(cls)
+    except Exception:  # a metaclass may raise anything
         return None
-    if hasattr(cls, "__anext__") and hasattr(cls, "__next__"):
-        return IteratedEitherWay
+
+
+def _proxy_for(cls: type) -> Proxy | None:
+    if kinds.is_plain(cls):
+        return None
     if hasattr(cls, "__anext__"):
-        return _async_proxy_for(cls)
+        return IteratedEitherWay if hasattr(cls, "__next__") else _async_proxy_for(cls)
     if hasattr(cls, "__next__"):
         return _sync_proxy_for(cls)
-    if cls.__name__.endswith(_MANAGERS):
-        return AsyncManaged if hasattr(cls, "__aenter__") else Managed
+    if issubclass(cls, RawResponse) or kinds.is_raw(cls):
+        return _raw
+    if issubclass(cls, Managed | AsyncManaged) or kinds.is_manager(cls):
+        is_async = hasattr(cls, "__aenter__") and not issubclass(cls, Managed)
+        return _async_managed if is_async else _managed
     return None
 
 
@@ -101,28 +70,58 @@ def _async_proxy_for(cls: type) -> Proxy:
     return AsyncIteratedInBlock if hasattr(cls, "__aenter__") else AsyncIterated
 
 
+def _managed(stream: Any, course: Course) -> Any:
+    return Managed(stream, course, follow)
+
+
+def _async_managed(stream: Any, course: Course) -> Any:
+    return AsyncManaged(stream, course, follow)
+
+
+def _raw(stream: Any, course: Course) -> Any:
+    return RawResponse(stream, course, follow)
+
+
 def follow(stream: Any, course: Course) -> Any:
     """A stand-in for the stream that tells its call what happens; the object itself if none is."""
     proxy = proxy_for(type(stream))
-    if proxy is None:
+    if proxy is None or (proxy is _raw and is_whole(stream)):
         return stream
-    return _hooked(proxy(stream, course), stream, course)
+    proxied = proxy(stream, course)
+    if proxy not in (_raw, _managed, _async_managed):
+        course.streams()
+        if _is_helper(stream):
+            proxied._self_hooked = follow_within(stream, course)
+    return proxied
 
 
-def _hooked(proxied: Any, stream: Any, course: Course) -> Any:
-    """Follows a client's helper stream from within.
+def follow_within(stream: Any, course: Course) -> bool:
+    """Follows a client's stream from within, where a proxy would not be seen.
 
-    openai's and anthropic's helpers (`text_stream`, `get_final_message()`, ...) read the stream
-    past any proxy, all of them through its `_iterator`.
+    All that reads openai's and anthropic's streams goes through their `_iterator`.
+
+    Returns:
+        Whether that was possible.
     """
     try:
-        inner = getattr(stream, "_iterator", None)
-        if inner is None or not hasattr(stream, "_raw_stream"):
-            return proxied
+        if not kinds.is_clients(stream.__class__):
+            return False
+        inner = stream._iterator
+        proxy = proxy_for(type(inner))
+        if proxy is not None:
+            stream._iterator = proxy(inner, course)
+            course.streams()
     except Exception:  # its attributes raise
-        return proxied
-    proxy = proxy_for(type(inner))
-    if proxy is not None:
-        stream._iterator = proxy(inner, course)
-        proxied._self_hooked = True
-    return proxied
+        return False
+    return proxy is not None
+
+
+def _is_helper(stream: Any) -> bool:
+    """Whether it is one that also reads itself, past any proxy.
+
+    `text_stream`, `get_final_message()`, `until_done()`, ...
+    """
+    try:
+        return hasattr(stream, "_raw_stream")
+    except Exception:  # its attributes raise
+        return False

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from geomon import clock, context, dispatch, errors, losses, streams, usage
 from geomon.call import Attempt, Call, Code, Kind, Outcome
 from geomon.tracking.chain import ENDED, ENDING, OPEN, first_open
+from geomon.tracking.heard import Heard
 from geomon.tracking.meter import Meter
 from geomon.tracking.notes import Notes
 from geomon.tracking.record import is_server_error, record_of
@@ -121,14 +122,16 @@ class ActiveCall:
 
         Unknown objects are ignored. A response that a tracked call inside this one has read
         already is not counted again. Of a stream it gives a stand-in that reads the items as they
-        pass: `for chunk in call.record(stream)`.
+        pass: `for chunk in call.record(stream)`; the items may be recorded one by one instead.
         """
         try:
-            if streams.proxy_for(type(response)) is not None and not streams.is_tracked(response):
-                return cast(R, streams.follow(response, streams.Course(Heard(self))))
-            reading = usage.read(response)
-            if reading is not None:
-                self._take(reading)
+            if streams.is_stream(response):
+                return cast(R, self._listen(response))
+            if usage.is_stream_item(response):
+                notes = self._note()
+                self._hear(notes, notes.stream_of(response), response, clock.monotonic())
+            else:
+                self._read(response)
         except Exception as error:
             losses.failed("usage", "failed", error)
         return response
@@ -172,6 +175,19 @@ class ActiveCall:
 
     # --- reading
 
+    def _read(self, response: Any) -> None:
+        reading = usage.read(response)
+        if reading is not None:
+            self._take(reading)
+
+    def _listen(self, stream: Any) -> Any:
+        if streams.is_tracked(stream):
+            return stream
+        course = streams.Course(Heard(self))
+        if streams.follow_within(stream, course):
+            return stream
+        return streams.follow(stream, course)
+
     def _take(self, reading: usage.Reading) -> None:
         notes = self._note()
         notes.answer(
@@ -198,25 +214,36 @@ class ActiveCall:
     def stream_item(self, item: Any, at: float) -> None:
         """An item came out of the call's stream at `at` seconds, monotonic."""
         notes = self._note()
+        self._hear(notes, None if notes.unread else notes.stream or notes.own_stream(), item, at)
+
+    def stream_response(self, response: Any) -> None:
+        """A response came along with the call's stream, or in its place."""
+        try:
+            if self.kind == "ai":
+                self._read(response)
+        except Exception as error:
+            losses.failed("usage", "failed", error)
+
+    def _hear(self, notes: Notes, reader: usage.StreamReader | None, item: Any, at: float) -> None:
+        """Reads an item; without a reader it was read elsewhere."""
         notes.last_at = at
         try:
-            content = self._feed(notes, item)
+            content = self._feed(notes, reader, item)
         except Exception as error:
             losses.failed("usage", "failed", error)
             content = True
         if content and notes.first_at is None:
             notes.first_at = at
 
-    def _feed(self, notes: Notes, item: Any) -> bool:
-        if notes.unread or notes.has_seen(item):
+    def _feed(self, notes: Notes, reader: usage.StreamReader | None, item: Any) -> bool:
+        if reader is None or notes.has_seen(item):
             notes.metered = True
-            return True
-        if notes.stream is None:
-            notes.stream = usage.StreamReader()
-        told = len(notes.stream.sources)
-        content = notes.stream.feed(item)
-        for source in notes.stream.sources[told:]:
-            self._mark_seen(source)
+            return notes.first_at is not None or usage.StreamReader().feed(item)
+        told = len(reader.sources)
+        content = reader.feed(item)
+        if len(reader.sources) > told:
+            for source in (item, *reader.sources[told:]):
+                self._mark_seen(source)
         return content
 
     def stream_is_read_elsewhere(self) -> None:
@@ -253,29 +280,6 @@ class ActiveCall:
             call.finish_reasons,
             call.rate_limit_remaining,
         )
-
-
-class Heard:
-    """A stream that a call was told of: its items are read, and its end does not end the call."""
-
-    __slots__ = ("_parent",)
-
-    _state = ENDED  # what is made inside a step belongs to the call itself
-    _thread = 0
-
-    def __init__(self, call: ActiveCall) -> None:
-        self._parent = call
-
-    def stream_item(self, item: Any, at: float) -> None:
-        """An item came out of the stream."""
-        if self._parent._state == OPEN:
-            self._parent.stream_item(item, at)
-
-    def stream_end(self, error: BaseException | None, at: float) -> None:
-        """The stream is over."""
-
-    def stream_dropped(self, at: float) -> None:
-        """Nobody holds the stream any more."""
 
 
 Link = ActiveCall | Meter | Heard

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from geomon import context
+from geomon import context, locks
 from geomon.call import Call
 from geomon.tracking.chain import ENDED, OPEN, enclosing, leave
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from geomon.tracking.active import Link
 
 _current = context.current_call
+_lock = locks.lock_of(sys.modules[__name__])  # one for all meters: it is held for three sums
 
 
 class Meter:
@@ -28,7 +29,6 @@ class Meter:
         """US dollars; unknown prices count as 0."""
         self._parent: Link | None = None
         self._state = ENDED
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Meter:
         if self._state == OPEN:
@@ -59,7 +59,7 @@ class Meter:
 
     def _add(self, call: Call) -> None:
         tokens, cost = call.tokens or 0, call.cost or 0.0
-        with self._lock:  # calls may end in many threads at once
+        with _lock:  # calls may end in many threads at once
             self.calls += 1
             self.tokens += tokens
             self.cost += cost

@@ -24,7 +24,9 @@ class Notes:
         self.attempts: list[Attempt] = []
         self.seen: dict[int, Callable[[], Any]] = {}
         self.provider: str | None = None
+        self.readers: list[usage.StreamReader] = []
         self.stream: usage.StreamReader | None = None
+        self.items: usage.MixedReader | None = None
         self.unread = False
         self.metered = False
         self.first_at: float | None = None
@@ -32,6 +34,24 @@ class Notes:
         self.attributes: dict[str, Any] = {}
         self.trace_id: str | None = None
         self.span_id: str | None = None
+
+    def own_stream(self) -> usage.StreamReader:
+        """Reads the stream that the call's function returned."""
+        if self.stream is None:
+            self.stream = self.further_stream()
+        return self.stream
+
+    def stream_of(self, item: Any) -> usage.StreamReader:
+        """Reads the stream of an item that the program recorded."""
+        if self.items is None:
+            self.items = usage.MixedReader(self.further_stream)
+        return self.items.reader_of(item)
+
+    def further_stream(self) -> usage.StreamReader:
+        """Reads one more stream."""
+        reader = usage.StreamReader()
+        self.readers.append(reader)
+        return reader
 
     def answer(
         self,

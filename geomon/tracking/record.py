@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from geomon import errors
 from geomon.call import EMPTY, Call, Outcome, Usage
 from geomon.tracking.notes import Notes
+from geomon.usage import StreamReader
 
 if TYPE_CHECKING:
     from geomon.tracking.active import ActiveCall
@@ -75,8 +76,8 @@ def _full_record(
 ) -> Call:
     spec, bound = active._spec, active.context
     notes = active._notes if active._notes is not None else _NOTHING
-    if notes.stream is not None:
-        _read_stream(active, notes)
+    for reader in notes.readers:
+        _read_stream(reader, notes)
     model = _text(active.model if active.model is not None else notes.answered)
     spent = _spent(active, notes, model) if notes.used or notes.absorbed else ()
     return Call(
@@ -146,8 +147,8 @@ def _whole(status: Any) -> int | None:
         return None
 
 
-def _read_stream(active: ActiveCall, notes: Notes) -> None:
-    reading = notes.stream.reading() if notes.stream is not None else None
+def _read_stream(reader: StreamReader, notes: Notes) -> None:
+    reading = reader.reading()
     if reading is not None:
         notes.answer(
             reading.model, reading.provider, reading.finish_reasons, reading.rate_limit_remaining

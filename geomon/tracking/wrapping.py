@@ -49,7 +49,7 @@ class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg] # whatever f
         return getattr(copy.deepcopy(self._self_instance, memo), self.__wrapped__.__name__)
 
 
-class Tracked(wrapt.FunctionWrapper):  # type: ignore[type-arg] # as above
+class Tracked(wrapt.FunctionWrapper):  # type: ignore[type-arg] # whatever function
     """A decorated function. It keeps its signature, docstring, kind and descriptor behaviour."""
 
     __bound_function_wrapper__ = _Bound
@@ -95,10 +95,16 @@ def _untracked(function: Any, kind: str) -> Any:
     """The function below an earlier decorator of the same kind: decorating twice counts once."""
     if type(function) is Tracked and function._self_spec.kind == kind:
         return function.__wrapped__
+    if type(function) is _Bound and function._self_parent._self_spec.kind == kind:
+        return function.__wrapped__
     if isinstance(function, classmethod | staticmethod):
         inner = _untracked(function.__func__, kind)
         if inner is not function.__func__:
             return type(function)(inner)
+    if type(function) is types.MethodType:  # Python 3.13's of a classmethod
+        inner = _untracked(function.__func__, kind)
+        if inner is not function.__func__:
+            return types.MethodType(inner, function.__self__)
     return function
 
 
@@ -211,7 +217,7 @@ def _look_at(active: ActiveCall, result: Any) -> tuple[bool, Any]:
         kind = _kinds.get(type(result))
         if kind is None:
             kind = _classify(type(result))
-        if kind is _RESPONSE:
+        if kind is _RESPONSE or (kind is _STREAM and not streams.is_stream(result)):
             if active.kind == "ai":
                 active.record(result)
             return False, result
@@ -240,14 +246,14 @@ def _classify(cls: type) -> int:
 
 
 def _follow_coroutine(active: ActiveCall, coroutine: Any) -> Any:
-    followed: Any = _finish_unstarted(streams.Course(active), streams.Unstarted(coroutine))
+    followed: Any = _finish_unstarted(streams.Course(active), context.Unstarted(coroutine))
     followed.__qualname__ = coroutine.__qualname__
     followed.__name__ = coroutine.__name__
     return followed
 
 
-async def _finish_unstarted(course: streams.Course, inner: streams.Unstarted) -> Any:
-    return await _finish_awaited(course, inner.coroutine)
+async def _finish_unstarted(course: streams.Course, inner: context.Unstarted) -> Any:
+    return await _finish_awaited(course, inner.awaitable)
 
 
 def _follow_awaitable(active: ActiveCall, awaitable: Any) -> Any:
@@ -256,9 +262,7 @@ def _follow_awaitable(active: ActiveCall, awaitable: Any) -> Any:
     def run(inner: Any) -> Any:
         return _finish_awaited(course, inner)
 
-    if hasattr(type(awaitable), "__aenter__"):
-        return streams.AwaitedManager(awaitable, course, run)
-    return streams.Awaited(awaitable, run)
+    return streams.awaited(awaitable, course, run)
 
 
 async def _finish_awaited(course: streams.Course, awaitable: Any) -> Any:
@@ -267,7 +271,7 @@ async def _finish_awaited(course: streams.Course, awaitable: Any) -> Any:
     course.passed(since)
     active = course.call()
     assert isinstance(active, ActiveCall)
-    if not isinstance(result, types.CoroutineType) and streams.proxy_for(type(result)):
+    if streams.is_stream(result):
         return streams.follow(result, course)
     if active.kind == "ai":
         active.record(result)
@@ -284,12 +288,22 @@ def _follow_future(active: ActiveCall, future: asyncio.Future[Any]) -> Any:
             course.end(asyncio.CancelledError(), since)
             return
         error = future._exception  # exception() would hide "exception was never retrieved"
-        if error is None and active.kind == "ai":
-            active.record(future.result())
-        course.end(error, since)
+        if error is None and _goes_on_within(active, course, future.result()):
+            course.passed(since)
+        else:
+            course.end(error, since)
 
     future.add_done_callback(done)
     return future
+
+
+def _goes_on_within(active: ActiveCall, course: streams.Course, result: Any) -> bool:
+    """Whether a task's result, which stays itself, can be followed as a stream."""
+    if streams.is_stream(result):
+        return not streams.is_tracked(result) and streams.follow_within(result, course)
+    if active.kind == "ai":
+        active.record(result)
+    return False
 
 
 def _follow_stream(active: ActiveCall, stream: Any) -> Any:

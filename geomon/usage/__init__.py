@@ -7,6 +7,6 @@ by their shape. A further provider is one entry in `geomon.usage.providers`.
 
 from geomon.usage.prices import PriceBook
 from geomon.usage.reading import Reading
-from geomon.usage.stream import StreamReader, read
+from geomon.usage.stream import MixedReader, StreamReader, is_stream_item, read
 
-__all__ = ["PriceBook", "Reading", "StreamReader", "read"]
+__all__ = ["MixedReader", "PriceBook", "Reading", "StreamReader", "is_stream_item", "read"]

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from geomon import losses
-from geomon.usage.providers import shape_of
-from geomon.usage.reading import Reading, Tally
+from geomon.usage.providers import PROVIDERS, shape_of
+from geomon.usage.reading import Reading, Tally, field
+
+_ITEMS = frozenset(
+    shape
+    for provider in PROVIDERS
+    for name, shape in provider.classes.items()
+    if name.endswith(("Chunk", "Event"))
+)
+_WHOLE_KINDS = frozenset({"chat.completion", "text_completion", "response", "list", "message", ""})
+_ITEM_KINDS = frozenset(kind for provider in PROVIDERS for kind in provider.kinds) - _WHOLE_KINDS
+_FIRST_EVENTS = ("message_start", "response.created")
 
 
 def read(response: object) -> Reading | None:
@@ -68,3 +80,41 @@ class StreamReader:
         if self._seen is None:
             return None
         return self._tally.reading(self._seen, has_content=True)
+
+
+class MixedReader:
+    """Finds the stream that an item belongs to, where a program hands over items one by one.
+
+    Args:
+        begin: Gives the reader of a further stream.
+    """
+
+    __slots__ = ("_begin", "_last", "_readers")
+
+    def __init__(self, begin: Callable[[], StreamReader]) -> None:
+        self._begin = begin
+        self._readers: dict[str, StreamReader] = {}
+        self._last: StreamReader | None = None
+
+    def reader_of(self, item: object) -> StreamReader:
+        """The reader of the item's stream.
+
+        OpenAI's chunks carry an id of their stream. What carries none belongs to the stream of the
+        item before it, unless it is a stream's first event.
+        """
+        name = field(item, "id") or field(field(item, "chunk"), "id")
+        if isinstance(name, str):
+            self._last = self._readers.get(name) or self._readers.setdefault(name, self._begin())
+        elif self._last is None or field(item, "type") in _FIRST_EVENTS:
+            self._last = self._begin()
+        return self._last
+
+
+def is_stream_item(item: object) -> bool:
+    """Whether it is a known item of a stream, which says its part only together with others."""
+    if not issubclass(type(item), dict):  # isinstance asks the object, which may raise
+        return shape_of(type(item)) in _ITEMS
+    kind = field(item, "object") or field(item, "type")
+    if not isinstance(kind, str) or kind in _WHOLE_KINDS:
+        return False
+    return kind in _ITEM_KINDS or kind.partition(".")[0] + ".*" in _ITEM_KINDS
