@@ -170,7 +170,7 @@ def run(calls: int, progress: Callable[[], object] = lambda: None) -> Outcome:
     with (
         ProviderServer() as server,
         _Records() as records,
-        geomon.configure(registry=registry, sinks=[seen.append]),
+        geomon.configure(registry=registry, sinks=[seen.append], console=False),
         geomon.meter() as meter,
     ):
         asyncio.run(_make_calls(calls, server.url, progress))

@@ -9,6 +9,9 @@ request and user ids. Nothing else needs to run.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from geomon.call import Attempt, Call, Code, Usage
 from geomon.context import bind, carry, get_context
 from geomon.runtime import Handle, configure
@@ -23,6 +26,9 @@ from geomon.tracking import (
     track_request,
 )
 from geomon.version import __version__
+
+if TYPE_CHECKING:
+    from geomon import logs, testing
 
 __all__ = [
     "ActiveCall",
@@ -39,8 +45,19 @@ __all__ = [
     "configure",
     "current_call",
     "get_context",
+    "logs",
     "meter",
     "record",
+    "testing",
     "track_ai",
     "track_request",
 ]
+
+_MODULES = ("logs", "testing")
+
+
+def __getattr__(name: str) -> Any:
+    """Imports `geomon.logs` and `geomon.testing` when they are first used."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'geomon' has no attribute {name!r}")
+    return importlib.import_module(f"geomon.{name}")

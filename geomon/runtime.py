@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +16,25 @@ from geomon.sinks.recent import RecentCalls
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-Sink = Callable[[Call], object]
+    from geomon import logs
 
 _configured: dispatch.Pipeline = dispatch.OFF  # what configure() or the first call put in force
+_logs: logs.Pipeline | None = None  # what configure() set up
 
 
 class Handle:
     """What `configure()` gives; a with-block closes it."""
 
     def __init__(
-        self, pipeline: dispatch.Pipeline, chosen: Settings, recent: RecentCalls | None = None
+        self,
+        pipeline: dispatch.Pipeline,
+        chosen: Settings,
+        recent: RecentCalls | None = None,
+        log_pipeline: logs.Pipeline | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._recent = recent
+        self._logs = log_pipeline
         self.settings = chosen
         """The settings in force."""
 
@@ -38,11 +45,16 @@ class Handle:
         return self._recent.calls() if self._recent is not None else []
 
     def close(self) -> None:
-        """Ends this configuration: calls that begin from now on go nowhere. Can be repeated."""
+        """Ends this configuration: calls that begin from now on go nowhere. Can be repeated.
+
+        Calls that are open now are handed to its sinks at their end, closed ones included.
+        """
         dispatch.settle()
         if dispatch.pipeline is self._pipeline:
             dispatch.install(dispatch.OFF)
         _close(self._pipeline)
+        if self._logs is not None:
+            self._logs.close()
 
     def __enter__(self) -> Handle:
         return self
@@ -58,9 +70,13 @@ class Handle:
 
 def configure(
     *,
+    service: str | None = None,
+    level: int | str | None = None,
+    console: bool | None = None,
+    log_dir: str | os.PathLike[str] | None = None,
     registry: CollectorRegistry | None = None,
     namespace: str | None = None,
-    sinks: Iterable[Sink] = (),
+    sinks: Iterable[dispatch.Sink] = (),
     buckets: Buckets | None = None,
     prices: Mapping[str, Mapping[str, float]] | None = None,
     capture_content: bool | None = None,
@@ -68,11 +84,17 @@ def configure(
 ) -> Handle:
     """Sets geomon up; again replaces the earlier set-up, and reuses its metrics.
 
-    Arguments win over `GEOMON_*` variables (`GEOMON_NAMESPACE`, `GEOMON_CAPTURE_CONTENT`,
-    `GEOMON_LABEL_LIMIT`), and those over defaults. A program that never calls it gets the defaults
-    at its first tracked call.
+    Arguments win over `GEOMON_*` variables (`GEOMON_SERVICE`, `GEOMON_LEVEL`, `GEOMON_CONSOLE`,
+    `GEOMON_LOG_DIR`, `GEOMON_NAMESPACE`, `GEOMON_CAPTURE_CONTENT`, `GEOMON_LABEL_LIMIT`), and those
+    over defaults. A program that never calls it gets metrics and log records with the defaults at
+    its first tracked call, and no log handlers.
 
     Args:
+        service: The program's name, in every log record.
+        level: The lowest level that is logged; `"INFO"`.
+        console: Whether the program's log records go to standard error, readable on a terminal,
+            else as JSON. Default: where the root logger has no handler, and not under pytest.
+        log_dir: The directory of `app.json` and `error.json`; none: no files.
         registry: Where the metrics go; prometheus-client's default registry.
         namespace: Put before every metric name, for a registry where geomon's names are taken.
         sinks: Further callables that take each finished `Call`, in the calling thread.
@@ -86,7 +108,17 @@ def configure(
         TypeError: an argument has the wrong type.
         ValueError: an argument or variable has a value that cannot be, or a metric's name is taken.
     """
-    chosen = _chosen(namespace, buckets, prices, capture_content, label_limit)
+    chosen = settings.chosen(
+        service=service,
+        level=level,
+        console=console,
+        log_dir=log_dir,
+        namespace=namespace,
+        buckets=buckets,
+        prices=prices,
+        capture_content=capture_content,
+        label_limit=label_limit,
+    )
     if registry is not None and not hasattr(type(registry), "register"):
         raise TypeError(f"registry={registry!r}: write registry=CollectorRegistry()")
     more = _checked_sinks(sinks)
@@ -94,53 +126,63 @@ def configure(
         return Handle(dispatch.OFF, chosen)
     recent = RecentCalls()
     pipeline = _pipeline(chosen, registry, [recent.keep, *more])
-    global _configured
+    global _configured, _logs
+    earlier_logs, _logs = _logs, _set_up_logs(chosen)
     earlier, _configured = _configured, pipeline
     dispatch.install(pipeline)
     _close(earlier, kept=pipeline)
-    return Handle(pipeline, chosen, recent)
+    if earlier_logs is not None:
+        earlier_logs.close()
+    return Handle(pipeline, chosen, recent, _logs)
 
 
-def _chosen(
-    namespace: str | None,
-    buckets: Buckets | None,
-    prices: Mapping[str, Mapping[str, float]] | None,
-    capture_content: bool | None,
-    label_limit: int | None,
-) -> Settings:
-    if namespace is None:
-        namespace = os.environ.get("GEOMON_NAMESPACE", "")
-    if capture_content is None:
-        capture_content = settings.flag("GEOMON_CAPTURE_CONTENT", False)
-    if label_limit is None:
-        label_limit = settings.number("GEOMON_LABEL_LIMIT", 1000)
-    if buckets is None:
-        buckets = Buckets()
-    return Settings(namespace, buckets, prices, capture_content, label_limit)
+def _set_up_logs(chosen: Settings) -> logs.Pipeline | None:
+    """The log set-up that is asked for; none of the program's own is doubled."""
+    console = chosen.console
+    if console is None:
+        console = not (settings.under_pytest or _has_handlers(logging.getLogger()))
+    if not console and chosen.log_dir is None:
+        return None
+    from geomon.logs import setup
+
+    return setup(
+        log_dir=chosen.log_dir,
+        console=console,
+        service=chosen.service,
+        console_level=chosen.level,
+        file_level=chosen.level,
+        capture_content=chosen.capture_content,
+    )
 
 
-def _checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:
+def _has_handlers(root: logging.Logger) -> bool:
+    """Whether the program has set its logging up, apart from an earlier `configure()`."""
+    own = _logs.handler if _logs is not None else None
+    return any(handler is not own for handler in root.handlers)
+
+
+def _checked_sinks(sinks: Iterable[dispatch.Sink]) -> list[dispatch.Sink]:
     if callable(sinks) or not isinstance(sinks, Iterable):
         raise TypeError(f"configure(sinks=[...]) takes a list of callables, not {sinks!r}")
     checked = list(sinks)
     for sink in checked:
-        if not callable(sink):
-            raise TypeError(
-                f"the sink {sink!r} cannot be called: a sink is a function that takes a Call"
-            )
+        dispatch.check_sink(sink)
     return checked
 
 
 def _pipeline(
-    chosen: Settings, registry: CollectorRegistry | None, more: list[Sink]
+    chosen: Settings,
+    registry: CollectorRegistry | None,
+    more: list[dispatch.Sink],
+    check: bool = True,
 ) -> dispatch.Pipeline:
     from geomon.sinks.log import LogSink
     from geomon.sinks.prometheus import PrometheusSink
     from geomon.usage import PriceBook
 
     cost = PriceBook(chosen.prices).cost
-    metrics = PrometheusSink(registry, chosen.namespace, chosen.buckets, chosen.label_limit)
-    sinks: list[Sink] = [metrics, LogSink(chosen.capture_content), *more]
+    metrics = PrometheusSink(registry, chosen.namespace, chosen.buckets, chosen.label_limit, check)
+    sinks: list[dispatch.Sink] = [metrics, LogSink(chosen.capture_content), *more]
     return dispatch.Pipeline(sinks, cost)
 
 
@@ -154,14 +196,14 @@ def _close(pipeline: dispatch.Pipeline, kept: dispatch.Pipeline = dispatch.OFF) 
             try:
                 close()
             except Exception as error:
-                losses.failed("sink", "close_failed", error)
+                losses.failed("sink", "close_failed", error, dispatch.name_of(sink))
 
 
 def _default_pipeline() -> dispatch.Pipeline:
     """The set-up of a program that never called `configure()`; what fails leaves the rest."""
     global _configured
     try:
-        _configured = _pipeline(_chosen(None, None, None, None, None), None, [])
+        _configured = _pipeline(settings.chosen(), None, [], check=False)
     except ValueError as error:
         losses.failed("metrics", "setup_failed", error, str(error))
         from geomon.sinks.log import LogSink

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 AI_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 TOKEN_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1)
 HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
+
+under_pytest = False
+"""Set by geomon's pytest plugin: no thread starts and no file is written that was not asked for."""
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -46,6 +51,10 @@ def _bounds(name: str, bounds: Iterable[float]) -> tuple[float, ...]:
 class Settings:
     """What `configure()` was told."""
 
+    service: str | None = None
+    level: int | str = "INFO"
+    console: bool | None = None
+    log_dir: str | os.PathLike[str] | None = None
     namespace: str = ""
     buckets: Buckets = Buckets()
     prices: Mapping[str, Mapping[str, float]] | None = None
@@ -57,6 +66,11 @@ class Settings:
         _expect(Buckets, buckets=self.buckets)
         _expect(bool, capture_content=self.capture_content)
         _expect(int, label_limit=self.label_limit)
+        if self.service is not None:
+            _expect(str, service=self.service)
+        if self.console is not None:
+            _expect(bool, console=self.console)
+        level_number(self.level)
         if self.namespace and not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", self.namespace):
             raise ValueError(
                 f"namespace={self.namespace!r} cannot begin a metric's name: write letters, digits "
@@ -66,11 +80,44 @@ class Settings:
             raise ValueError(f"label_limit={self.label_limit}: write a number above zero")
 
 
+def chosen(**given: Any) -> Settings:
+    """The arguments that are not None, then the `GEOMON_*` variables, then the defaults.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: an argument or variable has a value that cannot be.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    for name, read in _VARIABLES.items():
+        variable = f"GEOMON_{name.upper()}"
+        if name not in values and os.environ.get(variable) is not None:
+            values[name] = read(variable)
+    return Settings(**values)
+
+
+def level_number(level: int | str) -> int:
+    """A logging level's number.
+
+    Raises:
+        TypeError: it is neither a name nor a number.
+        ValueError: nobody has given a level this name.
+    """
+    if isinstance(level, str):
+        number = logging.getLevelNamesMapping().get(level.strip().upper())
+        if number is None:
+            raise ValueError(f'level={level!r} is not known: write level="INFO", or another one')
+        return number
+    if isinstance(level, bool) or not isinstance(level, int):
+        raise TypeError(f'level={level!r} is no level: write level="INFO" or logging.INFO')
+    return level
+
+
 def _expect(kind: type, **argument: object) -> None:
     for name, value in argument.items():
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            article = "an" if kind is int else "a"
             raise TypeError(
-                f"{name}={value!r}: write a {kind.__name__}, not {type(value).__name__}"
+                f"{name}={value!r}: write {article} {kind.__name__}, not {type(value).__name__}"
             )
 
 
@@ -106,3 +153,14 @@ def number(name: str, default: int) -> int:
     if text.strip().isdecimal() and int(text) > 0:
         return int(text)
     raise ValueError(f"{name}={text!r} is not a whole number above zero: write {name}={default}")
+
+
+_VARIABLES: Mapping[str, Callable[[str], Any]] = {
+    "service": os.environ.__getitem__,
+    "level": os.environ.__getitem__,
+    "console": lambda name: flag(name, False),
+    "log_dir": os.environ.__getitem__,
+    "namespace": os.environ.__getitem__,
+    "capture_content": lambda name: flag(name, False),
+    "label_limit": lambda name: number(name, 1000),
+}

@@ -20,8 +20,9 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.split("\n\n")[1][:40])
-def test_every_program_runs(program: str) -> None:
-    subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT, check=True, timeout=60)
+def test_every_program_runs(program: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", program]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
 
 
 def test_every_metric_is_named() -> None:

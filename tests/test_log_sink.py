@@ -10,6 +10,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from pythonjsonlogger.json import JsonFormatter
 import geomon
 from geomon import dispatch
 from geomon.call import Attempt, Call, Usage
+from geomon.context import RECORD_ATTRIBUTE
 from geomon.sinks.log import LogSink
 from geomon.testing import MovableClock
 
@@ -310,7 +312,7 @@ def test_a_record_carries_labels_measurements_and_context(log: Records) -> None:
             clock.move(0.5)
             call.record(RESPONSE)
             call.set(prompt_version=3)
-    usual = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+    usual = {*vars(logging.makeLogRecord({})), "message", "asctime", RECORD_ATTRIBUTE}
     extras = {name: value for name, value in vars(log.last).items() if name not in usual}
     assert extras == {
         "kind": "ai",
@@ -460,4 +462,57 @@ def test_python_json_loggers_formatter_writes_every_field() -> None:
         "cost": 20.0,
         "request_id": "r-1",
         "context_message": "bound",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cost", "input_tokens", "usage", "attempts", "finish_reasons", "exception_type", "outcome"],
+)
+def test_a_bound_name_does_not_pass_for_the_records_own(log: Records, name: str) -> None:
+    with geomon.bind(**{name: "mine"}), geomon.track_ai("chat"):
+        pass
+    assert getattr(log.last, f"context_{name}") == "mine"
+    assert getattr(log.last, name, None) != "mine"
+
+
+def test_a_call_logs_what_was_bound_when_it_began(tmp_path: Path) -> None:
+    with geomon.configure(registry=CollectorRegistry(), log_dir=tmp_path):
+        with geomon.bind(request_id="r-1"):
+            call = geomon.track_ai("chat")
+            call.__enter__()
+        with geomon.bind(request_id="r-2", user_id="u-2"):
+            call.__exit__(None, None, None)
+    (record,) = geomon.logs.read(tmp_path)
+    assert (record["request_id"], record.get("user_id")) == ("r-1", None)
+
+
+def test_a_call_is_one_line_in_the_file_with_its_trace(tmp_path: Path) -> None:
+    with geomon.configure(registry=CollectorRegistry(), log_dir=tmp_path, prices=PRICES):
+        with geomon.bind(request_id="r-1", user_id="u-7"), geomon.track_ai("chat") as call:
+            call.record(RESPONSE)
+            call.in_trace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    (record,) = geomon.logs.read(tmp_path)
+    del record["timestamp"], record["duration"], record["message"], record["line"]
+    assert record == {
+        "level": "INFO",
+        "logger": "geomon.ai",
+        "module": "test_log_sink",
+        "function": "test_a_call_is_one_line_in_the_file_with_its_trace",
+        "request_id": "r-1",
+        "user_id": "u-7",
+        "kind": "ai",
+        "type": "chat",
+        "model": "m-2024-01-01",
+        "provider": "openai",
+        "outcome": "ok",
+        "response_model": "m-2024-01-01",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "span_id": "b7ad6b7169203331",
+        "finish_reasons": ["stop"],
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "cached_input_tokens": 4,
+        "reasoning_tokens": 2,
+        "cost": 20.0,
     }

@@ -153,8 +153,8 @@ def test_a_no_is_a_no(registry: CollectorRegistry, monkeypatch: Any, text: str) 
         ({"buckets": ()}, TypeError, r"buckets=\(\): write a Buckets, not tuple"),
         ({"capture_content": "yes"}, TypeError, "capture_content='yes': write a bool, not str"),
         ({"capture_content": 1}, TypeError, "capture_content=1: write a bool, not int"),
-        ({"label_limit": "5"}, TypeError, "label_limit='5': write a int, not str"),
-        ({"label_limit": True}, TypeError, "label_limit=True: write a int, not bool"),
+        ({"label_limit": "5"}, TypeError, "label_limit='5': write an int, not str"),
+        ({"label_limit": True}, TypeError, "label_limit=True: write an int, not bool"),
         ({"label_limit": 0}, ValueError, "label_limit=0: write a number above zero"),
         ({"label_limit": -1}, ValueError, "label_limit=-1: write a number above zero"),
         ({"registry": 5}, TypeError, r"registry=5: write registry=CollectorRegistry\(\)"),
@@ -204,11 +204,12 @@ def test_a_wrong_variable_is_an_error_that_says_what_to_write(
 def test_what_is_refused_changes_nothing(registry: CollectorRegistry, arguments: Any) -> None:
     sink = Sink()
     geomon.configure(registry=registry, sinks=[sink])
+    count("before")
     before = names(registry)
     with pytest.raises((TypeError, ValueError)):
         geomon.configure(**({"registry": registry} | arguments))
     count()
-    assert (len(sink.calls), sink.closed, names(registry)) == (1, 0, before)
+    assert (len(sink.calls), sink.closed, names(registry)) == (2, 0, before)
 
 
 def test_a_wrong_variable_without_configure_is_a_counted_loss(

@@ -47,7 +47,14 @@ def mypy(folder: Path, cache: Path) -> list[str]:
 def pyright(folder: Path) -> list[str]:
     """The errors of strict pyright."""
     done = subprocess.run(
-        [sys.executable, "-m", "pyright", "--outputjson", "--project", str(folder)],
+        [
+            sys.executable,
+            "-m",
+            "pyright",
+            "--outputjson",
+            f"--pythonpath={sys.executable}",  # not the environment that the configuration names
+            f"--project={folder}",
+        ],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+import sys
 from typing import Any
 
-from geomon import losses
+from geomon import locks, losses
 
 OTHER = "other"
 UNKNOWN = "unknown"
@@ -13,27 +13,33 @@ MOST_CHARACTERS = 200
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
+_lock = locks.lock_of(sys.modules[__name__])  # one for all guards: only new values ask them
 
 
 def text(value: Any) -> str:
     """A label value: a string that can be encoded, of at most 200 characters."""
-    if value is None or value == "":
+    if value is None:
         return UNKNOWN
-    if not isinstance(value, str):
-        try:
-            value = str(value)
-        except Exception:
-            return OTHER
-    if len(value) > MOST_CHARACTERS:
-        value = value[: MOST_CHARACTERS - 1] + "…"
-    if not value.isascii():
-        value = value.encode("utf-8", "replace").decode()  # lone surrogates
-    return str(value)
+    try:
+        plain = _plain(value)
+    except Exception:
+        return OTHER
+    if len(plain) > MOST_CHARACTERS:
+        plain = plain[: MOST_CHARACTERS - 1] + "…"
+    if not plain.isascii():
+        plain = plain.encode("utf-8", "replace").decode()  # lone surrogates
+    return plain or UNKNOWN
+
+
+def _plain(value: Any) -> str:
+    """The characters of a text, whatever the methods of its class say."""
+    return str.__str__(value if isinstance(value, str) else str(value))
 
 
 def method(value: Any) -> str:
     """An HTTP method that the standards know, else `other`."""
-    return value if isinstance(value, str) and value in _METHODS else OTHER
+    name = text(value)
+    return name if name in _METHODS else OTHER
 
 
 def status(value: Any) -> str:
@@ -57,11 +63,10 @@ class LabelGuard:
         self.limit = limit
         self._known: set[tuple[str, ...]] = set()
         self._firsts: set[str] = set()
-        self._lock = threading.Lock()
 
     def admit(self, first: str, *rest: str) -> tuple[str, ...]:
         """The label values to count under."""
-        with self._lock:
+        with _lock:
             admitted = self._admit(first, rest)
         if admitted != (first, *rest):
             losses.count("labels", self._part)

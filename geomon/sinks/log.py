@@ -1,15 +1,19 @@
 """One log record a call, on `geomon.ai` or `geomon.http`.
 
 INFO when it went well, WARNING when it failed, was cancelled or was abandoned. The record stands at
-the decorated function or with-block; labels, measurements and context are its extra attributes.
+the decorated function or with-block; labels, measurements and context are its extra attributes. A
+bound name or an attribute that is one of the record's own, such as `cost`, becomes `context_cost`.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from geomon.call import Call, Usage
+from geomon.context import RECORD_ATTRIBUTE
 
 _LOGGERS = {
     "ai": logging.getLogger("geomon.ai"),
@@ -39,7 +43,19 @@ _LABELS = (
     "span_id",
 )
 _COUNTS = ("input", "output", "cached_input", "cache_write", "reasoning")
-_RESERVED = frozenset((*dir(logging.makeLogRecord({})), *_LABELS, "message", "asctime"))
+_OWN = (
+    *_LABELS,
+    *(f"{name}_tokens" for name in _COUNTS),
+    "cost",
+    "usage",
+    "attempts",
+    "finish_reasons",
+    "exception_type",
+    "exception_message",
+)
+_RESERVED = frozenset((*dir(logging.makeLogRecord({})), *_OWN, "message", "asctime"))
+_TAKEN: Mapping[str, Any] = MappingProxyType({})
+"""What a record carries as its context: that of the call stands among its attributes."""
 
 
 class LogSink:
@@ -65,31 +81,30 @@ class LogSink:
         record = logger.makeRecord(
             logger.name, level, file, line, _message(call), (), None, function
         )
-        attributes = vars(record)
-        for name, value in self._extras(call).items():
-            attributes[name] = value
-        return record
-
-    def _extras(self, call: Call) -> dict[str, Any]:
-        extras: dict[str, Any] = {}
-        for name, value in (*call.attributes.items(), *call.context.items()):
-            # a bound name like "message" or "outcome" must not pass for the record's own
-            extras[f"context_{name}" if name in _RESERVED else name] = value
+        attributes = record.__dict__
+        for values in (call.context, call.attributes):
+            for name, value in values.items():
+                attributes[f"context_{name}" if name in _RESERVED else name] = value
         for name in _LABELS:
             value = getattr(call, name)
             if value is not None:
-                extras[name] = value
+                attributes[name] = value
+        if call.usage or call.attempts or call.finish_reasons or call.error is not None:
+            self._add_details(attributes, call)
+        attributes[RECORD_ATTRIBUTE] = _TAKEN
+        return record
+
+    def _add_details(self, attributes: dict[str, Any], call: Call) -> None:
         if call.finish_reasons:
-            extras["finish_reasons"] = list(call.finish_reasons)
+            attributes["finish_reasons"] = list(call.finish_reasons)
         if call.attempts:
-            extras["attempts"] = len(call.attempts)
+            attributes["attempts"] = len(call.attempts)
         if call.usage:
-            extras.update(_spend(call))
+            attributes.update(_spend(call))
         if call.error is not None:
-            extras["exception_type"] = _class_name(call.error)
+            attributes["exception_type"] = _class_name(call.error)
             if self._capture_content:
-                extras["exception_message"] = _text(call.error)
-        return extras
+                attributes["exception_message"] = _text(call.error)
 
 
 def _spend(call: Call) -> dict[str, Any]:

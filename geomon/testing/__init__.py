@@ -43,7 +43,7 @@ class MovableClock:
     def __init__(self, wall: float = 1_700_000_000.0) -> None:
         self._monotonic = 0.0
         self._wall = wall
-        self._earlier: list[tuple[Any, Any]] = []
+        self._earlier: list[tuple[Any, Any, Any]] = []
 
     def move(self, seconds: float) -> None:
         """Lets time pass."""
@@ -55,13 +55,14 @@ class MovableClock:
         self._wall = wall
 
     def __enter__(self) -> MovableClock:
-        self._earlier.append((clock.monotonic, clock.wall))
+        self._earlier.append((clock.monotonic, clock.wall, clock.boot))
         clock.monotonic = lambda: self._monotonic
         clock.wall = lambda: self._wall
+        clock.boot = lambda: self._monotonic
         return self
 
     def __exit__(self, *exc: object) -> None:
-        clock.monotonic, clock.wall = self._earlier.pop()
+        clock.monotonic, clock.wall, clock.boot = self._earlier.pop()
 
 
 @contextmanager

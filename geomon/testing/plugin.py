@@ -20,16 +20,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes failures inside geomon raise."""
-    from geomon import losses
+    """Makes failures inside geomon raise, and keeps it from writing files of its own accord."""
+    from geomon import losses, settings
 
+    settings.under_pytest = True
     losses.raising = bool(config.getini("geomon_raise_failures"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Restores production's ways."""
-    from geomon import losses
+    from geomon import losses, settings
 
+    settings.under_pytest = False
     losses.raising = False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import wrapt
@@ -16,6 +17,12 @@ from geomon.settings import AI_BUCKETS
 from tests.benchmarks.measure import interleaved, of_awaits, of_calls, show
 
 BY_HAND = "hand-written Counter + Histogram"
+RESPONSE = {
+    "object": "chat.completion",
+    "model": "gpt-4o-2024-08-06",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "Hello."}}],
+    "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500},
+}
 
 
 def work(x: int) -> int:
@@ -126,7 +133,7 @@ PEERS = {
 
 def main() -> None:
     logging.getLogger("geomon").setLevel(logging.CRITICAL)
-    geomon.configure(registry=CollectorRegistry())
+    geomon.configure(registry=CollectorRegistry(), console=False)
     sync, asynchronous = by_hand()
     track = geomon.track_ai("bench", model="m")
     tracked, async_tracked = track(work), track(async_work)
@@ -135,6 +142,22 @@ def main() -> None:
     def block(x: int) -> int:
         with geomon.track_ai("bench", model="m"):
             return work(x)
+
+    def kept_block(x: int) -> int:
+        with track:
+            return work(x)
+
+    @geomon.track_ai("bench", model="gpt-4o")
+    def answered(x: int) -> Any:
+        return RESPONSE
+
+    @track
+    def fails(x: int) -> None:
+        raise TimeoutError
+
+    def failed(x: int) -> None:
+        with suppress(TimeoutError):
+            fails(x)
 
     def bound(x: int) -> int:
         with geomon.bind(request_id="r-1"):
@@ -147,7 +170,11 @@ def main() -> None:
             "geomon, no sinks": with_sinks(of_calls(tracked), dispatch.Pipeline(())),
             "geomon, everything": of_calls(tracked),
             "geomon, with-block": of_calls(block),
+            "geomon, with-block of a kept tracker": of_calls(kept_block),
             "geomon, everything, under bind()": of_calls(bound),
+            "geomon, a request that is served": of_calls(geomon.track_request("GET", "/")(work)),
+            "geomon, an error": of_calls(failed),
+            "geomon, a response with tokens and cost": of_calls(answered),
         }
     )
     show("A synchronous call (log record off)", results, BY_HAND)

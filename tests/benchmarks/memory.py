@@ -19,7 +19,7 @@ def resident() -> float:
 
 
 def main() -> None:
-    geomon.configure(registry=CollectorRegistry())
+    geomon.configure(registry=CollectorRegistry(), console=False)
     tracked = geomon.track_ai("bench", model="m")(lambda x: x)
     print(f"\nResident memory over {CALLS:,} calls")
     for done in range(0, CALLS + 1, CALLS // 4):

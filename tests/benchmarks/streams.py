@@ -29,7 +29,7 @@ def of_items(function: Callable[[], Iterator[str]]) -> Callable[[], float]:
 
 
 def main() -> None:
-    geomon.configure(registry=CollectorRegistry())
+    geomon.configure(registry=CollectorRegistry(), console=False)
     tracked = geomon.track_ai("bench")(numbers)
     results = interleaved(
         {"a generator's item": of_items(numbers), "tracked": of_items(tracked)}, 9

@@ -43,7 +43,7 @@ geomon.track_request("GET")  # type: ignore[call-arg]  # pyright: ignore[reportC
 geomon.track_request("GET", 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 geomon.bind("r-1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 geomon.bind(user_id="u")(5)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
-geomon.configure(CollectorRegistry())  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+geomon.configure(CollectorRegistry())  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportCallIssue]
 geomon.configure(registry=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 geomon.configure(sinks=[5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 geomon.configure(buckets=(1, 2))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
