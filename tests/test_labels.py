@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
+from enum import Enum
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
 import pytest
@@ -107,7 +108,8 @@ def test_what_a_guard_remembers_is_bounded() -> None:
         scrape.take(finished(model=f"model-{number}"))
         scrape.take(http("request", f"/{number}"))
     sink = scrape.sink
-    assert max(map(len, (sink._ai, sink._gauges, sink._http))) <= 4096 + 10
+    kept: list[Any] = [sink._ai, sink._served, sink._sent, sink._open, sink._errors]
+    assert max(map(len, kept)) <= 4096 + 10
 
 
 @pytest.mark.parametrize("name", MODEL_METRICS)
@@ -212,6 +214,33 @@ class Unhashable:
         return "unhashable"
 
 
+class Unequal(str):
+    """A text whose comparison and hash fail."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("no")
+
+    def __hash__(self) -> int:
+        raise ValueError("no")
+
+
+class Liar(str):
+    """A text whose methods say something else."""
+
+    def __str__(self) -> str:
+        return "lie"
+
+    def __len__(self) -> int:
+        return 10**6
+
+    def isascii(self) -> bool:
+        raise ValueError("no")
+
+
+class Model(str, Enum):  # noqa: UP042 - programs write it, and its str() is "Model.MINE"
+    MINE = "mine"
+
+
 VALUES = [
     (None, "unknown"),
     ("", "unknown"),
@@ -275,6 +304,31 @@ def test_any_text_becomes_a_label(name: str, value: Any, shown: str) -> None:
         metrics = [f"http_{'client_' if name == 'host' else ''}requests_total"]
     assert {key for metric in metrics for key in scrape.values(metric, name)} == {(shown,)}
     assert list(text_string_to_metric_families(generate_latest(scrape.registry).decode())) != []
+
+
+TEXTS = [(Unequal("m"), "m"), (Unequal(""), "unknown"), (Liar("m"), "m"), (Model.MINE, "mine")]
+
+
+@pytest.mark.parametrize(("value", "shown"), TEXTS)
+def test_a_text_of_any_class_counts_as_its_characters(value: str, shown: str) -> None:
+    scrape = Scrape()
+    for _ in range(2):
+        scrape.take(rich(value, value))
+        scrape.take(http("request", value, method=value))
+        scrape.take(http("client_request", value, method=value))
+    for metric in MODEL_METRICS:
+        assert scrape.values(metric, "type", "model") == {(shown, shown): 2}
+    assert scrape.values("ai_requests_in_progress", "type", "model") == {(shown, shown): 0}
+    assert scrape.values("http_requests_total", "endpoint") == {(shown,): 2}
+    assert scrape.values("http_client_requests_total", "host") == {(shown,): 2}
+
+
+@pytest.mark.parametrize("value", ["GET", HTTPMethod.GET, Liar("GET"), Unequal("GET")])
+def test_a_method_of_any_class_is_the_method(value: str) -> None:
+    scrape = Scrape()
+    scrape.take(http("request", "/", method=value))
+    assert scrape.values("http_requests_total", "method") == {("GET",): 1}
+    assert scrape.values("http_requests_in_progress", "method") == {("GET",): 0}
 
 
 @pytest.mark.parametrize("value", ["get", "BREW", "", None, 5, "x" * 10_000, "\ud800"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 
@@ -126,28 +125,15 @@ def test_a_program_whose_logging_raises_goes_on() -> None:
     assert losses.counts() == {("sink", "failed"): 1}
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_while_another_thread_counts_leaves_the_child_counting() -> None:
-    reading, writing = os.pipe()
-    held, done = threading.Event(), threading.Event()
+def test_each_detail_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    for detail in ("the sink a", "the sink b", "the sink a"):
+        losses.failed("sink", "failed", OSError(), detail)
+    said = [record.getMessage().split(": ")[1] for record in caplog.records]
+    assert said == ["the sink a", "the sink b"]
+    assert losses.counts() == {("sink", "failed"): 3}
 
-    def hold() -> None:
-        with losses._lock:
-            held.set()
-            done.wait()
 
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
-    child = os.fork()
-    if child == 0:
-        losses.count("child", "failed")
-        os.write(writing, repr(losses.counts()).encode())
-        os._exit(0)
-    done.set()
-    thread.join()
-    os.waitpid(child, 0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        assert pipe.read() == "{('child', 'failed'): 1}"
+def test_details_without_end_are_logged_a_thousand_times(caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(1500):
+        losses.say_once("prices", "failed", f"the price of model-{number}")
+    assert (len(caplog.records), len(losses._said)) == (1000, 1000)

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from itertools import product
@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 
 from geomon import losses
 from geomon.call import Usage
+from geomon.testing import contained_failures, raised_failures
 from geomon.usage import PriceBook
 
 BOOK = PriceBook()
@@ -53,8 +54,15 @@ USAGES = [
 ]
 
 
-def lost() -> int:
-    return losses.counts().get(("prices", "failed"), 0)
+def lost(reason: str = "failed") -> int:
+    return losses.counts().get(("prices", reason), 0)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[[], Any]:
+    """What geomon said of its losses in this test."""
+    monkeypatch.setattr(losses, "_said", set())
+    return lambda: [record.getMessage().partition(": ")[2] for record in caplog.records]
 
 
 def is_sold_by_token(model: ModelInfo) -> bool:
@@ -148,8 +156,18 @@ def test_more_cached_than_input_tokens_have_no_cost_and_are_a_loss() -> None:
     usage = Usage("gpt-4o", "openai", 10, 10, cached_input=11)
     with pytest.raises(ValueError, match="cannot exceed"):
         reference(usage, MOMENTS[2])
-    before = lost()
-    assert (BOOK.cost(usage), lost()) == (None, before + 1)
+    before = lost("invalid")
+    assert (BOOK.cost(usage), lost("invalid")) == (None, before + 1)
+
+
+def test_counts_that_contradict_each_other_are_said_once_a_model(said: Callable[[], Any]) -> None:
+    for model in ("gpt-4o", "gpt-4o-mini", "gpt-4o"):
+        BOOK.cost(Usage(model, "openai", 10, 10, cached_input=11))
+    assert said() == [
+        f"a response of '{model}' counts more cached, written or reasoning tokens than tokens: "
+        "it has no cost"
+        for model in ("gpt-4o", "gpt-4o-mini")
+    ]
 
 
 def test_where_only_cached_tokens_are_known_these_are_the_input() -> None:
@@ -182,8 +200,23 @@ def test_a_usage_without_counts_has_no_cost() -> None:
 
 def test_an_impossible_moment_is_a_loss() -> None:
     before = lost()
-    assert BOOK.cost(Usage("deepseek-chat", "deepseek", 10, 10), at=float("inf")) is None
+    with contained_failures():
+        assert BOOK.cost(Usage("deepseek-chat", "deepseek", 10, 10), at=float("inf")) is None
     assert lost() == before + 1
+
+
+def test_a_fault_of_the_price_data_raises_where_failures_raise() -> None:
+    with raised_failures(), pytest.raises(OverflowError):
+        BOOK.cost(Usage("deepseek-chat", "deepseek", 10, 10), at=float("inf"))
+
+
+def test_faults_of_the_price_data_are_said_once_a_model(said: Callable[[], Any]) -> None:
+    book = book_of(ModelPrice(input_mtok="free"))  # type: ignore[arg-type]
+    before = lost()
+    with contained_failures():
+        costs = [book.cost(MILLION) for _ in range(3)]
+    assert (costs, lost()) == ([None] * 3, before + 3)
+    assert said() == ["the price of 'm': ValueError"]
 
 
 # Prices that change
@@ -331,12 +364,24 @@ def test_without_the_library_only_overrides_have_prices() -> None:
     assert run(code) == "None 1.0 False {}"
 
 
-def test_a_library_that_cannot_be_imported_is_one_loss() -> None:
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (
+            "sys.modules['genai_prices'] = object()",
+            "genai-prices, which cannot be imported: Import",
+        ),
+        ("sys.modules['pydantic'] = None", "genai-prices, which lacks a module of its own: Module"),
+    ],
+)
+def test_a_library_that_cannot_be_imported_is_one_loss_that_is_said(broken: str, says: str) -> None:
     code = (
-        f"{SET_UP} sys.modules['genai_prices'] = object(); book = PriceBook();"
+        f"{SET_UP} {broken}; book = PriceBook();"
         "print(book.cost(Usage('a', None, 5)), book.cost(Usage('a', None, 5)), losses.counts())"
     )
-    assert run(code) == "None None {('prices', 'failed'): 1}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "None None {('prices', 'failed'): 1}\n"
+    assert says in done.stderr
 
 
 def test_the_library_is_imported_when_first_needed() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 import geomon
 from geomon import dispatch, losses
 from geomon.call import Attempt, Call, Usage
+from geomon.sinks import store
 from geomon.sinks.prometheus import PrometheusSink
 from geomon.testing import MovableClock, contained_failures
 
@@ -120,7 +125,7 @@ def sink(registry: CollectorRegistry) -> Iterator[PrometheusSink]:
 def run(program: str, *arguments: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program, *arguments],
-        env=environment or None,
+        env={**os.environ, "GEOMON_CONSOLE": "0", **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -547,9 +552,84 @@ def test_the_first_call_registers_in_the_default_registry() -> None:
     assert run(program) == "1.0\n"
 
 
-def test_configure_registers_before_any_call(registry: CollectorRegistry) -> None:
+OWN = {"geomon_losses", "geomon_build_info"}
+GROUPS = {
+    "ai": {name for name in METRICS if name.startswith("ai_")},
+    "served": {name for name in METRICS if name.startswith("http_re")},
+    "sent": {name for name in METRICS if name.startswith("http_client_")},
+    "errors": {"error_rate"},
+}
+
+
+def registered(registry: CollectorRegistry) -> set[str]:
+    return {family.name for family in registry.collect()}
+
+
+def use(*groups: str) -> None:
+    """Makes the calls that need these groups."""
+    if "ai" in groups:
+        with geomon.track_ai("chat"):
+            pass
+    if "served" in groups:
+        with geomon.track_request("GET", "/"):
+            pass
+    if "sent" in groups or "errors" in groups:
+        for sink in dispatch.current().sinks:
+            if isinstance(sink, PrometheusSink):
+                sink(client_request(error_type="timeout" if "errors" in groups else None))
+
+
+def test_configure_registers_what_geomon_says_of_itself(registry: CollectorRegistry) -> None:
     geomon.configure(registry=registry)
-    assert {family.name for family in registry.collect()} == {*METRICS}
+    assert registered(registry) == OWN
+
+
+@pytest.mark.parametrize("group", ["ai", "served", "sent"])
+def test_a_group_of_metrics_is_registered_when_first_needed(
+    registry: CollectorRegistry, group: str
+) -> None:
+    geomon.configure(registry=registry)
+    use(group)
+    assert registered(registry) == OWN | GROUPS[group]
+    use("ai", "served", "sent", "errors")
+    assert registered(registry) == {*METRICS}
+
+
+def test_configuring_again_registers_no_further_group(registry: CollectorRegistry) -> None:
+    for _ in range(2):
+        geomon.configure(registry=registry)
+        use("ai")
+    geomon.configure(registry=registry)
+    assert registered(registry) == OWN | GROUPS["ai"]
+
+
+def test_a_name_that_another_library_takes_later_is_a_loss_of_its_group(
+    registry: CollectorRegistry,
+) -> None:
+    geomon.configure(registry=registry)
+    use("ai")
+    Counter("http_requests", "Another library's.", registry=registry)
+    before = losses.counts().get(("metrics", "setup_failed"), 0)
+    with contained_failures():
+        use("served", "served", "sent", "ai")
+    assert losses.counts()["metrics", "setup_failed"] == before + 1
+    assert registered(registry) == OWN | GROUPS["ai"] | GROUPS["sent"] | {"http_requests"}
+    assert series(registry, "ai_requests_total") == {("unknown", "chat"): 2}
+    assert series(registry, "http_requests_total") == {(): 0}
+
+
+THE_PROGRAMS_OWN = """
+import prometheus_client as p
+import geomon
+with geomon.track_ai('chat', model='m'): pass
+p.Counter("http_requests", "The program's own.", ["handler"])
+p.Counter("error_rate", "The program's own.")
+print(p.REGISTRY.get_sample_value('ai_requests_total', {'type': 'chat', 'model': 'm'}))
+"""
+
+
+def test_a_program_that_tracks_ai_calls_alone_keeps_the_names_of_http() -> None:
+    assert run(THE_PROGRAMS_OWN) == "1.0\n"
 
 
 @pytest.mark.parametrize(
@@ -564,14 +644,27 @@ def test_a_name_that_is_taken_is_an_error_that_says_what_to_write(
 
 
 def test_a_name_that_is_taken_leaves_nothing_half_registered(registry: CollectorRegistry) -> None:
-    Gauge(
-        "geomon_build_info", "Another library's, and the last that geomon makes.", registry=registry
-    )
+    taken = "http_client_request_duration_seconds"
+    Gauge(taken, "Another library's, and the last that geomon makes.", registry=registry)
     with pytest.raises(ValueError, match="namespace="):
         geomon.configure(registry=registry)
-    assert [family.name for family in registry.collect()] == ["geomon_build_info"]
+    assert registered(registry) == {taken}
     geomon.configure(registry=registry, namespace="mine")
-    assert len(list(registry.collect())) == 1 + len(METRICS)
+    use("ai", "served", "sent", "errors")
+    assert registered(registry) == {taken, *(f"mine_{name}" for name in METRICS)}
+    assert series(registry, taken) == {(): 0}
+
+
+def test_other_buckets_that_meet_a_name_that_is_taken_leave_the_earlier_ones(
+    registry: CollectorRegistry,
+) -> None:
+    geomon.configure(registry=registry)
+    use("ai")
+    Counter("http_requests", "Another library's.", registry=registry)
+    with pytest.raises(ValueError, match="namespace="):
+        geomon.configure(registry=registry, buckets=geomon.Buckets(ai=(1, 2)))
+    use("ai")
+    assert series(registry, "ai_requests_total") == {("unknown", "chat"): 2}
 
 
 def test_a_set_up_that_failed_leaves_the_earlier_one_counting(registry: CollectorRegistry) -> None:
@@ -586,7 +679,8 @@ def test_a_set_up_that_failed_leaves_the_earlier_one_counting(registry: Collecto
 
 def test_a_namespace_is_put_before_every_name(registry: CollectorRegistry) -> None:
     geomon.configure(registry=registry, namespace="mine")
-    assert {family.name for family in registry.collect()} == {f"mine_{name}" for name in METRICS}
+    use("ai", "served", "sent", "errors")
+    assert registered(registry) == {f"mine_{name}" for name in METRICS}
 
 
 def test_two_namespaces_share_a_registry(registry: CollectorRegistry) -> None:
@@ -633,7 +727,8 @@ def test_other_buckets_bring_unregistered_metrics_back(registry: CollectorRegist
     for collector in list(registry._collector_to_names):
         registry.unregister(collector)
     geomon.configure(registry=registry, buckets=geomon.Buckets(ai=(1, 2)))
-    assert {family.name for family in registry.collect()} == {*METRICS}
+    use("ai", "served", "sent", "errors")
+    assert registered(registry) == {*METRICS}
 
 
 RELOADED = """
@@ -670,6 +765,7 @@ def test_reloaded_modules_take_other_buckets() -> None:
 CLASH = """
 import logging, prometheus_client as p
 p.Counter("ai_requests", "Another library's.")
+p.Counter("error_rate", "Another library's.")
 import geomon
 from geomon import losses
 records = []
@@ -680,8 +776,13 @@ logging.getLogger().setLevel("INFO")
 @geomon.track_ai
 def work(): return "done"
 print(work(), work())
+with geomon.track_request("GET", "/"): pass
 print(losses.counts())
 print(records)
+shown = p.REGISTRY.get_sample_value
+print(shown("http_requests_total", {"method": "GET", "endpoint": "/", "status": "200"}))
+print(shown("geomon_losses_total", {"part": "metrics", "reason": "setup_failed"}))
+print(shown("ai_errors_total", {"type": "work", "model": "unknown", "error_type": "other"}))
 """
 
 
@@ -689,7 +790,9 @@ def test_a_clash_without_configure_is_a_counted_loss_and_the_program_runs() -> N
     assert run(CLASH) == (
         "done done\n"
         "{('metrics', 'setup_failed'): 1}\n"
-        "[('geomon', 'WARNING'), ('geomon.ai', 'INFO'), ('geomon.ai', 'INFO')]\n"
+        "[('geomon', 'WARNING'), ('geomon.ai', 'INFO'), ('geomon.ai', 'INFO'), "
+        "('geomon.http', 'INFO')]\n"
+        "1.0\n1.0\nNone\n"
     )
 
 
@@ -801,3 +904,86 @@ def test_a_sink_that_fails_is_counted_and_the_others_go_on(registry: CollectorRe
     assert losses.counts()["sink", "failed"] == before + 1
     assert lost(registry, "sink")["failed"] == before + 1
     assert series(registry, "ai_requests_total") == {("unknown", "chat"): 1}
+
+
+# --- what interrupts a count
+
+
+def ends(work: Any) -> bool:
+    """Whether it ends; a thread that waits for a lock it holds itself never does."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10)
+    return not thread.is_alive()
+
+
+def test_a_number_that_tracks_a_call_when_it_is_read_does_not_deadlock(scrape: Any) -> None:
+    class Ratio(float):
+        def __float__(self) -> float:
+            with geomon.track_ai("inner"):
+                return 0.5
+
+    def work() -> None:
+        dispatch.current().sinks[0](finished(rate_limit_remaining={"tokens": Ratio(0.5)}))
+
+    assert ends(work)
+    assert scrape("ai_rate_limit_remaining_ratio") == {("tokens", "m"): 0.5}
+
+
+def test_a_finalizer_may_track_a_call_while_a_scrape_reads(registry: CollectorRegistry) -> None:
+    geomon.configure(registry=registry)
+    made = itertools.count()
+    histogram = store.HistogramChild((1.0, float("inf")))
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            with geomon.track_ai("chat", model=f"m{next(made)}"):
+                pass
+
+    def work() -> None:
+        for _ in range(100):
+            gc.disable()
+            Cycle()
+            gc.enable()
+            histogram.read()  # what it allocates makes the collector run
+
+    usual = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        assert ends(work)
+    finally:
+        gc.set_threshold(*usual)
+    gc.collect()
+    assert sum(series(registry, "ai_requests_total").values()) == next(made) == 100
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_a_signal_handler_may_track_a_call_at_any_moment() -> None:
+    assert run(SIGNALS).startswith("no hang")
+
+
+SIGNALS = """
+import faulthandler, signal, time, geomon
+faulthandler.dump_traceback_later(20, exit=True)
+from prometheus_client import CollectorRegistry, generate_latest
+registry = CollectorRegistry()
+geomon.configure(registry=registry, sinks=[])
+number = 0
+def tracked():
+    global number
+    number += 1
+    with geomon.track_ai("chat", model=f"m{number % 900}"): pass
+for _ in range(100): tracked()
+signal.signal(signal.SIGALRM, lambda *_: tracked())
+signal.setitimer(signal.ITIMER_REAL, .0002, .0002)
+end = time.time() + 2
+while time.time() < end:
+    tracked()
+    for sink in geomon.dispatch.pipeline.sinks[:1]:
+        for child in list(sink.families.ai.duration._children.values()): child.read()
+signal.setitimer(signal.ITIMER_REAL, 0)
+print("no hang")
+"""

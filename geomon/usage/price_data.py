@@ -13,8 +13,6 @@ MOST_MODELS = 4096
 
 _TOKEN_PRICES = ("input_mtok", "output_mtok", "requests_kcount")
 
-Moment = Callable[[], float]
-
 
 class PriceData:
     """Prices by model and provider, remembered as long as the library's data stay the same.
@@ -31,8 +29,8 @@ class PriceData:
         self._snapshot_of: Callable[[], Any] = data_snapshot.get_snapshot
         self._known: tuple[Any, _Models] = (data_snapshot.get_snapshot(), {})
 
-    def tariff(self, model: str, provider: str | None, now: Moment) -> Tariff | None:
-        """The tariff that holds now (seconds since the epoch); None for unknown models."""
+    def tariff(self, model: str, provider: str | None, at: float) -> Tariff | None:
+        """The tariff that holds at a time (seconds since the epoch); None for unknown models."""
         snapshot, models = self._known
         if snapshot is not self._snapshot_of() or len(models) >= MOST_MODELS:
             snapshot, models = self._known = (self._snapshot_of(), {})
@@ -40,7 +38,7 @@ class PriceData:
             prices = models[model, provider]
         except KeyError:
             prices = models[model, provider] = _find(snapshot, model, provider)
-        return None if prices is None else prices.at(now)
+        return None if prices is None else prices.at(at)
 
 
 class _ModelPrices:
@@ -50,10 +48,10 @@ class _ModelPrices:
         self._constant = not isinstance(info.prices, list)
         self._only = _tariff(info.prices) if self._constant else None
 
-    def at(self, now: Moment) -> Tariff | None:
+    def at(self, moment: float) -> Tariff | None:
         if self._constant:
             return self._only
-        prices = self._info.get_prices(datetime.fromtimestamp(now(), UTC))
+        prices = self._info.get_prices(datetime.fromtimestamp(moment, UTC))
         key = id(prices)  # `_info` keeps all of its prices alive
         if key not in self._tariffs:
             self._tariffs[key] = _tariff(prices)

@@ -10,6 +10,8 @@ from geomon.usage import overrides as own
 from geomon.usage.price_data import PriceData
 from geomon.usage.rates import Tariff
 
+_NO_COUNTS = (None,) * 5
+
 
 class PriceBook:
     """Prices by model: the program's own first, then those of `genai-prices` if installed.
@@ -50,13 +52,13 @@ class PriceBook:
             None where no count or no price is known, and where the counts contradict each other
             (more cached than input tokens), which is a counted loss.
         """
-        if all(count is None for count in usage[2:7]):
+        if usage[2:7] == _NO_COUNTS:
             return None
         try:
             tariff = self._tariff(usage, at, requested)
-            return None if tariff is None else tariff.cost(usage)
-        except Exception:
-            losses.count("prices", "failed")
+            return None if tariff is None else _cost(tariff, usage)
+        except Exception as error:
+            losses.failed("prices", "failed", error, f"the price of {usage.model!r:.200}")
             return None
 
     def load(self) -> bool:
@@ -78,11 +80,12 @@ class PriceBook:
                 return tariff
         if not self.load() or self._data is None:
             return None
-        now = clock.wall if at is None else lambda: at
-        tariff = self._data.tariff(answered, usage.provider, now)
+        if at is None:
+            at = clock.wall()
+        tariff = self._data.tariff(answered, usage.provider, at)
         if tariff is not None or requested is None or requested == answered:
             return tariff
-        return self._data.tariff(requested, usage.provider, now)
+        return self._data.tariff(requested, usage.provider, at)
 
     def _override(self, model: str | None) -> Tariff | None:
         if model is None:
@@ -90,11 +93,27 @@ class PriceBook:
         return self._own.get(model) or self._own.get(own.undated(model))
 
 
+def _cost(tariff: Tariff, usage: Usage) -> float | None:
+    try:
+        return tariff.cost(usage)
+    except ValueError:  # the response's fault, not geomon's: it does not raise in tests
+        losses.count("prices", "invalid")
+        losses.say_once(
+            "prices",
+            "invalid",
+            f"a response of {usage.model!r:.200} counts more cached, written or "
+            "reasoning tokens than tokens: it has no cost",
+        )
+        return None
+
+
 def _price_data() -> PriceData | None:
     try:
         return PriceData()
-    except ModuleNotFoundError:  # not installed: the program wants no prices
-        return None
-    except Exception:
-        losses.count("prices", "failed")
-        return None
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == "genai_prices":
+            return None  # not installed: the program wants no prices
+        losses.failed("prices", "failed", error, "genai-prices, which lacks a module of its own")
+    except Exception as error:
+        losses.failed("prices", "failed", error, "genai-prices, which cannot be imported")
+    return None
