@@ -247,6 +247,9 @@ def test_an_access_line_of_uvicorn_carries_the_request_id(tmp_path: Path, way: s
     assert [line["request_id"] for line in found if "/a " in line["message"]] == ["r-a"]
     (error,) = records(tmp_path / "logs" / "error.json")
     assert (error["logger"], error["exception"]["type"]) == ("uvicorn.error", "ValueError")
+    assert [
+        line for line in access_lines(tmp_path, "uvicorn.error") if "color_message" in line
+    ] == []
     output = (tmp_path / "output.txt").read_text()
     console = [line for line in output.splitlines() if '"GET /a' in line or "GET /a " in line]
     assert [line[:1] for line in console] == ["{"]  # once, and as JSON

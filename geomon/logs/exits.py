@@ -103,7 +103,7 @@ def _end_all() -> None:
 
 def _before_fork() -> None:
     """No file, and no lock of a stream, is in use by a thread that the child does not have."""
-    _forking.paused = []
+    _forking.paused = [handler for handler in list(_handlers) if handler.pause()]
 
 
 def _after_in_parent() -> None:

@@ -214,7 +214,8 @@ class QueuedHandler(logging.Handler):
         formatter = self.formatter
         lines = Lines(formatter if isinstance(formatter, JSONFormatter) else _FALLBACK)
         depth = getattr(_depth, "value", 0)
-        _depth.value = _DEEPEST  # a destination that logs while it writes would never be done
+        # in the writer's thread: a destination that logs while it writes would never be done
+        _depth.value = depth or _DEEPEST
         try:
             for destination in self._destinations:
                 _write(destination, items, lines)

@@ -88,13 +88,21 @@ def _taken(logger: logging.Logger) -> Callable[[], None]:
     handlers, propagate, level = logger.handlers[:], logger.propagate, logger.level
     logger.handlers = []
     logger.propagate = True
+    logger.addFilter(_without_colours)
 
     def restore() -> None:
+        logger.removeFilter(_without_colours)
         if not logger.handlers:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
 
     return restore
+
+
+def _without_colours(record: logging.LogRecord) -> bool:
+    """Drops uvicorn's second message, which is for terminals."""
+    record.__dict__.pop("color_message", None)
+    return True
 
 
 # --- uncaught exceptions

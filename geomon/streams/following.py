@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from geomon.streams import kinds
@@ -43,6 +44,7 @@ def proxy_for(cls: type) -> Proxy | None:
         return None
 
 
+@lru_cache(maxsize=1_000)
 def _proxy_for(cls: type) -> Proxy | None:
     if kinds.is_plain(cls):
         return None

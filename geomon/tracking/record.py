@@ -113,10 +113,10 @@ def _full_record(
 
 def _text(value: Any) -> str | None:
     """A label as the string it should have been."""
-    if value is None or isinstance(value, str):
+    if value is None or type(value) is str:
         return value
     try:
-        return str(value)
+        return str.__str__(value) if isinstance(value, str) else str(value)
     except Exception:  # its own __str__ fails
         return type(value).__name__
 

@@ -1,6 +1,6 @@
 """Runs every benchmark and prints ratios."""
 
-from tests.benchmarks import calls, formatter, imports, logs, memory, reading, streams
+from tests.benchmarks import calls, formatter, imports, logs, memory, promql, reading, streams
 
-for part in (calls, streams, logs, formatter, reading, imports, memory):
+for part in (calls, streams, logs, formatter, reading, promql, imports, memory):
     part.main()
