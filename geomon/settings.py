@@ -90,7 +90,7 @@ def chosen(**given: Any) -> Settings:
     values = {name: value for name, value in given.items() if value is not None}
     for name, read in _VARIABLES.items():
         variable = f"GEOMON_{name.upper()}"
-        if name not in values and os.environ.get(variable) is not None:
+        if name not in values and os.environ.get(variable):
             values[name] = read(variable)
     return Settings(**values)
 

@@ -43,7 +43,7 @@ def run(code: str, cwd: Path, status: int = 0, stderr: str | None = "", **variab
 
     It has a process group of its own, which a test that fails takes along.
     """
-    process = subprocess.Popen(
+    with subprocess.Popen(
         program(code),
         cwd=cwd,
         env=environment(**variables),
@@ -51,13 +51,12 @@ def run(code: str, cwd: Path, status: int = 0, stderr: str | None = "", **variab
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    try:
-        out, err = process.communicate(timeout=PATIENCE)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert (process.returncode, err if stderr is not None else None) == (status, stderr), err
     return out
 
