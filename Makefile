@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check bench format clean
+.PHONY: setup demo test check bench fuzz format clean
 
 setup: $(VENV)/.ready
 
@@ -13,6 +13,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/python examples/demo.py
+	$(BIN)/python examples/outage.py
 
 test: setup
 	$(BIN)/python -m pytest -rs
@@ -30,6 +31,9 @@ $(VENV)/.bench-ready: $(VENV)/.ready
 
 bench: $(VENV)/.bench-ready
 	$(BIN)/python -m tests.benchmarks
+
+fuzz: setup
+	GEOMON_FUZZ_SECONDS=$${GEOMON_FUZZ_SECONDS:-600} $(BIN)/python -m pytest -q tests/promql/test_fuzz.py
 
 format: setup
 	$(BIN)/ruff check --fix --quiet .

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from geomon.call import Attempt, Call, Code, Usage
 from geomon.context import bind, carry, get_context
+from geomon.instrumentation import Instrumentation, instrument, uninstrument
 from geomon.runtime import Handle, configure
 from geomon.settings import Buckets
 from geomon.tracking import (
@@ -28,7 +29,7 @@ from geomon.tracking import (
 from geomon.version import __version__
 
 if TYPE_CHECKING:
-    from geomon import logs, testing
+    from geomon import alerts, logs, testing
 
 __all__ = [
     "ActiveCall",
@@ -37,27 +38,31 @@ __all__ = [
     "Call",
     "Code",
     "Handle",
+    "Instrumentation",
     "Meter",
     "Usage",
     "__version__",
+    "alerts",
     "bind",
     "carry",
     "configure",
     "current_call",
     "get_context",
+    "instrument",
     "logs",
     "meter",
     "record",
     "testing",
     "track_ai",
     "track_request",
+    "uninstrument",
 ]
 
-_MODULES = ("logs", "testing")
+_MODULES = ("alerts", "logs", "testing")
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `geomon.logs` and `geomon.testing` when they are first used."""
+    """Imports `geomon.alerts`, `geomon.logs` and `geomon.testing` when they are first used."""
     if name not in _MODULES:
         raise AttributeError(f"module 'geomon' has no attribute {name!r}")
     return importlib.import_module(f"geomon.{name}")

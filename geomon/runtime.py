@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from geomon import logs
+    from geomon.alerts import AlertManager, Notifier
+    from geomon.alerts.manager import Rules
 
 _configured: dispatch.Pipeline = dispatch.OFF  # what configure() or the first call put in force
 _logs: logs.Pipeline | None = None  # what configure() set up
+_alerts: AlertManager | None = None
 
 
 class Handle:
@@ -31,10 +35,13 @@ class Handle:
         chosen: Settings,
         recent: RecentCalls | None = None,
         log_pipeline: logs.Pipeline | None = None,
+        manager: AlertManager | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._recent = recent
         self._logs = log_pipeline
+        self.alerts = manager
+        """What evaluates the rules; None while geomon is disabled."""
         self.settings = chosen
         """The settings in force."""
 
@@ -53,8 +60,9 @@ class Handle:
         if dispatch.pipeline is self._pipeline:
             dispatch.install(dispatch.OFF)
         _close(self._pipeline)
-        if self._logs is not None:
-            self._logs.close()
+        for part in (self.alerts, self._logs):
+            if part is not None:
+                part.close()
 
     def __enter__(self) -> Handle:
         return self
@@ -81,13 +89,18 @@ def configure(
     prices: Mapping[str, Mapping[str, float]] | None = None,
     capture_content: bool | None = None,
     label_limit: int | None = None,
+    rules: Rules | None = None,
+    notifiers: Iterable[Notifier] = (),
+    interval: float | None = None,
+    state_path: str | os.PathLike[str] | None = None,
 ) -> Handle:
     """Sets geomon up; again replaces the earlier set-up, and reuses its metrics.
 
     Arguments win over `GEOMON_*` variables (`GEOMON_SERVICE`, `GEOMON_LEVEL`, `GEOMON_CONSOLE`,
-    `GEOMON_LOG_DIR`, `GEOMON_NAMESPACE`, `GEOMON_CAPTURE_CONTENT`, `GEOMON_LABEL_LIMIT`), and those
-    over defaults. A program that never calls it gets metrics and log records with the defaults at
-    its first tracked call, and no log handlers.
+    `GEOMON_LOG_DIR`, `GEOMON_NAMESPACE`, `GEOMON_CAPTURE_CONTENT`, `GEOMON_LABEL_LIMIT`,
+    `GEOMON_RULES`, `GEOMON_INTERVAL`, `GEOMON_STATE_PATH`), and those over defaults. A program that
+    never calls it gets metrics and log records with the defaults at its first tracked call, no log
+    handlers and no alerts.
 
     Args:
         service: The program's name, in every log record.
@@ -103,6 +116,13 @@ def configure(
             `{"gpt-4o": {"input": 2.5, "output": 10, "cached_input": 1.25, "cache_write": 2.5}}`.
         capture_content: Whether texts that may hold prompts are written (an exception's message).
         label_limit: How many values of (type, model), endpoint and host metrics tell apart.
+        rules: Alert rules, or the name of a rule file; `[]`: none. Default: seven about AI calls,
+            requests, memory and CPU, whose alerts go to the log only.
+        notifiers: What takes alerts somewhere besides the log: `geomon.alerts.EmailNotifier(...)`,
+            or any function of a list of alerts.
+        interval: Seconds between two evaluations of the rules; 15. Under pytest they are evaluated
+            by hand only: `handle.alerts.evaluate()`.
+        state_path: A file that carries alerts over a restart; none: they start anew.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -118,6 +138,10 @@ def configure(
         prices=prices,
         capture_content=capture_content,
         label_limit=label_limit,
+        rules=rules,
+        notifiers=notifiers,
+        interval=interval,
+        state_path=state_path,
     )
     if registry is not None and not hasattr(type(registry), "register"):
         raise TypeError(f"registry={registry!r}: write registry=CollectorRegistry()")
@@ -125,15 +149,40 @@ def configure(
     if dispatch.disabled:
         return Handle(dispatch.OFF, chosen)
     recent = RecentCalls()
+    manager = _manager(chosen, registry)
     pipeline = _pipeline(chosen, registry, [recent.keep, *more])
-    global _configured, _logs
+    global _configured, _logs, _alerts
     earlier_logs, _logs = _logs, _set_up_logs(chosen)
+    earlier_alerts, _alerts = _alerts, manager
     earlier, _configured = _configured, pipeline
     dispatch.install(pipeline)
     _close(earlier, kept=pipeline)
-    if earlier_logs is not None:
-        earlier_logs.close()
-    return Handle(pipeline, chosen, recent, _logs)
+    for part in (earlier_alerts, earlier_logs):
+        if part is not None:
+            part.close()
+    if not settings.under_pytest:
+        manager.start()
+    return Handle(pipeline, chosen, recent, _logs, manager)
+
+
+def _manager(chosen: Settings, registry: CollectorRegistry | None) -> AlertManager:
+    """What evaluates the rules; not started yet."""
+    from geomon.alerts import AlertManager
+
+    manager = AlertManager(
+        chosen.rules,
+        chosen.notifiers,
+        chosen.interval,
+        registry,
+        chosen.state_path,
+        namespace=chosen.namespace,
+    )
+    if not chosen.prices and find_spec("genai_prices") is None and manager.needs_prices:
+        raise ValueError(
+            "a rule about spend, and no prices: write configure(prices={...}), or install them: "
+            'pip install "geomon[prices]"'
+        )
+    return manager
 
 
 def _set_up_logs(chosen: Settings) -> logs.Pipeline | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 AI_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 TOKEN_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1)
+SIZE_BUCKETS = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
 
 under_pytest = False
@@ -24,11 +25,12 @@ _FALSE = {"0", "false", "no", "off", ""}
 
 @dataclass(frozen=True)
 class Buckets:
-    """Upper bounds of the histograms, in seconds."""
+    """Upper bounds of the histograms, in seconds; of `http_size` in bytes."""
 
     ai: tuple[float, ...] = AI_BUCKETS
     time_per_output_token: tuple[float, ...] = TOKEN_BUCKETS
     http: tuple[float, ...] = HTTP_BUCKETS
+    http_size: tuple[float, ...] = SIZE_BUCKETS
 
     def __post_init__(self) -> None:
         for name, bounds in list(vars(self).items()):
@@ -60,6 +62,10 @@ class Settings:
     prices: Mapping[str, Mapping[str, float]] | None = None
     capture_content: bool = False
     label_limit: int = 1000
+    rules: Any = None
+    notifiers: tuple[Any, ...] = ()
+    interval: float = 15.0
+    state_path: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         _expect(str, namespace=self.namespace)
@@ -163,4 +169,7 @@ _VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "namespace": os.environ.__getitem__,
     "capture_content": lambda name: flag(name, False),
     "label_limit": lambda name: number(name, 1000),
+    "rules": os.environ.__getitem__,
+    "interval": lambda name: float(number(name, 15)),
+    "state_path": os.environ.__getitem__,
 }

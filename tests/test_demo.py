@@ -233,3 +233,15 @@ def test_each_way_to_fail_reaches_the_client_and_the_ledger(
         assert raised.type.__name__ in kinds
         entry = server.ledger.models[options["model"]]
         assert (entry.requests, entry.ok, entry.failed) == (1, 0, 1)
+
+
+# An outage
+
+
+def test_an_outage_is_told_and_so_is_its_end() -> None:
+    command = [sys.executable, str(EXAMPLES / "outage.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    states = [line.split()[2] for line in done.stdout.splitlines()[1:5]]
+    assert states == ["inactive", "pending", "firing", "resolved"]
+    assert done.stdout.count('"alertname": "AIErrorRatioHigh"') == 4

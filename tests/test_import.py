@@ -66,17 +66,18 @@ def test_prices_are_imported_with_the_first_cost() -> None:
     assert run(program) == "False True"
 
 
-def test_geomon_starts_no_thread() -> None:
+def test_geomon_starts_no_thread_but_the_one_that_configure_watches_with() -> None:
     program = (
         "import threading, geomon, geomon.testing\n"
-        "def count(): return len(threading.enumerate())\n"
-        "counts = [count()]\n"
-        "handle = geomon.configure(console=False); counts.append(count())\n"
-        "with geomon.track_ai('chat'): counts.append(count())\n"
-        "handle.close(); counts.append(count())\n"
-        "print(counts)"
+        "def names(): return [thread.name for thread in threading.enumerate()][1:]\n"
+        "found = [names()]\n"
+        "with geomon.track_ai('chat'): found.append(names())\n"
+        "handle = geomon.configure(console=False); found.append(names())\n"
+        "with geomon.track_ai('chat'): found.append(names())\n"
+        "handle.close(); found.append(names())\n"
+        "print(found)"
     )
-    assert run(program) == "[1, 1, 1, 1]"
+    assert run(program) == "[[], [], ['geomon-alerts'], ['geomon-alerts'], []]"
 
 
 def test_geomon_writes_no_file(tmp_path: Path) -> None:

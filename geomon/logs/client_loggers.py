@@ -27,6 +27,7 @@ CLIENTS = (
     "boto3",
     "botocore",
     "azure",
+    "apprise",
     "httpx",
     "httpx2",
     "httpcore",

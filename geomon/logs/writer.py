@@ -59,9 +59,7 @@ class Writer:
         self._queue: SimpleQueue[Any] = SimpleQueue()  # its put may interrupt itself in a signal
         self._lock = threading.RLock()
         self._writing = threading.RLock()
-        self._hurry = (
-            allocate_lock()
-        )  # held, but for the moment that somebody does not want to wait
+        self._hurry = allocate_lock()  # held, but for moments when somebody does not want to wait
         self._hurry.acquire()
         self._rest = self._state = _IDLE if self._threaded else _DIRECT
         self._thread: threading.Thread | None = None

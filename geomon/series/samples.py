@@ -6,6 +6,7 @@ import struct
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 _STALE_BITS = (0x7FF0000000000002).to_bytes(8, "little")
@@ -77,6 +78,20 @@ class Series:
             self.ends.append(time)
         self.newest = time
         return True
+
+    def restore(self, part: Samples) -> None:
+        """Takes samples that were kept elsewhere, where there are none yet.
+
+        Raises:
+            ValueError: they are not in order, or not as many values as times.
+        """
+        times, ends = part.times, part.ends
+        rising = all(one < other for one, other in pairwise(times)) and list(ends) == sorted(ends)
+        if not times or len(times) != len(part.values) or not rising:
+            raise ValueError("samples out of order")
+        if not self.times:
+            self.times, self.values, self.ends = times[:], part.values[:], ends[:]
+            self.newest = max(times[-1], ends[-1] if ends else _NEVER)
 
     def drop(self, before: int) -> None:
         """Drops samples that are older, once they are a sixteenth of all: that is cheap."""

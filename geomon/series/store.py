@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 from geomon import locks, losses
@@ -121,6 +121,36 @@ class SeriesStore:
                 series = self._choose(choice)
             parts = [one.between(after, until) for one in series]
         return [part for part in parts if part.times]
+
+    def dump(self, needs: Mapping[str | None, float], at: float) -> list[Samples]:
+        """Copies of what queries need, for `restore` in a later process.
+
+        Args:
+            needs: The seconds before `at` that each metric is wanted; None is any metric.
+            at: Seconds since the epoch.
+        """
+        until = milliseconds(at)
+        parts: list[Samples] = []
+        with self._lock:
+            for name, family in self._families.items():
+                seconds = max(needs.get(name, 0.0), needs.get(None, 0.0))
+                if seconds > 0:
+                    after = until - milliseconds(seconds)
+                    parts += [series.between(after, until) for series in family.values()]
+        return [part for part in parts if part.times]
+
+    def restore(self, parts: Iterable[Samples]) -> None:
+        """Takes the samples of an earlier process; a series that has samples keeps its own.
+
+        Raises:
+            ValueError: the parts are not what `dump` gave.
+        """
+        with self._lock:
+            for part in parts:
+                own = {name: text for name, text in part.labels.items() if name != "__name__"}
+                key = (part.labels.get("__name__", ""), frozenset(own.items()))
+                self._series(key, own).restore(part)
+                self._newest = max(self._newest, part.times[-1])
 
     def __len__(self) -> int:
         """How many series there are."""
