@@ -1,6 +1,16 @@
 """Runs every benchmark and prints ratios."""
 
-from tests.benchmarks import calls, formatter, imports, logs, memory, promql, reading, streams
+from tests.benchmarks import (
+    alerts,
+    calls,
+    formatter,
+    imports,
+    logs,
+    memory,
+    promql,
+    reading,
+    streams,
+)
 
-for part in (calls, streams, logs, formatter, reading, promql, imports, memory):
+for part in (calls, streams, logs, formatter, reading, promql, alerts, imports, memory):
     part.main()
