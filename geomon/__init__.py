@@ -29,7 +29,7 @@ from geomon.tracking import (
 from geomon.version import __version__
 
 if TYPE_CHECKING:
-    from geomon import alerts, logs, testing
+    from geomon import alerts, asgi, frameworks, health, logs, testing, wsgi
 
 __all__ = [
     "ActiveCall",
@@ -58,11 +58,11 @@ __all__ = [
     "uninstrument",
 ]
 
-_MODULES = ("alerts", "logs", "testing")
+_MODULES = ("alerts", "asgi", "frameworks", "health", "logs", "testing", "web", "wsgi")
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `geomon.alerts`, `geomon.logs` and `geomon.testing` when they are first used."""
+    """Imports the larger parts when they are first used."""
     if name not in _MODULES:
         raise AttributeError(f"module 'geomon' has no attribute {name!r}")
     return importlib.import_module(f"geomon.{name}")

@@ -122,6 +122,10 @@ class Call(NamedTuple):
     """The model known when the call began; the in-progress gauge counts under it."""
     metered: bool
     """Whether spend was accounted for: here, or by a tracked call inside this one."""
+    request_size: int | None = None
+    """Bytes of a served request's body; None where they were not counted."""
+    response_size: int | None = None
+    """Bytes of its response's body."""
 
     @property
     def tokens(self) -> int | None:

@@ -143,7 +143,7 @@ def _whole(counts: Scalar) -> list[int]:
     if any(map(math.isnan, counts)):
         raise PromQLError("Parameter value is NaN")
     for count in counts:
-        if not -(2.0**63) < count < 2.0**63:
+        if not -(2.0**63) <= count < 2.0**63:
             over = "overflows" if count > 0 else "underflows"
             raise PromQLError(f"Scalar value {floats.text(count)} {over} int64")
     return [int(count) for count in counts]

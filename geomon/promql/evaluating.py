@@ -16,6 +16,7 @@ from geomon.promql.tree import (
     Negation,
     Node,
     Number,
+    Plus,
     Select,
     SelectRange,
     Subquery,
@@ -57,6 +58,8 @@ def _value(node: Node, context: Context) -> Any:
         case Negation(expr, kind):
             value = evaluate(expr, context)
             return operators.negated(value) if kind == "vector" else [-one for one in value]
+        case Plus(expr):
+            return evaluate(expr, context)
         case Subquery(expr):
             return windows.subquery(node, context, lambda inner: evaluate(expr, inner))
         case Timestamps(select):

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
 NAN = math.nan
 INFINITY = math.inf
+
+_DIGITS, _HEX = r"[0-9](?:_?[0-9])*", r"[0-9a-f](?:_?[0-9a-f])*"
+_NUMBER = re.compile(
+    rf"""[-+]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)? | \.{_DIGITS})(?:e[-+]?{_DIGITS})?
+      | (?P<hex>[-+]?0x(?:_?{_HEX}(?:\.(?:{_HEX})?)? | \.{_HEX})p[-+]?{_DIGITS})
+      | (?P<special>[-+]?inf(?:inity)? | nan)""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+"""What Go's `ParseFloat` takes."""
 
 
 def divide(dividend: float, divisor: float) -> float:
@@ -95,10 +105,13 @@ def text(value: float) -> str:
 
 
 def number(written: str) -> float | None:
-    """What Go's `ParseFloat` reads; None where it would not."""
-    try:
-        if written != written.strip() or not written.isascii() or "_" in written:
-            return None
-        return float.fromhex(written) if "0x" in written.lower() else float(written)
-    except (ValueError, OverflowError):
+    """What Go's `ParseFloat` reads; None where it would not, or the number is too large."""
+    form = _NUMBER.fullmatch(written)
+    if form is None:
         return None
+    bare = written.replace("_", "")
+    try:
+        value = float.fromhex(bare) if form["hex"] else float(bare)
+    except OverflowError:
+        return None
+    return None if math.isinf(value) and not form["special"] else value

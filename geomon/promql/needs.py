@@ -13,6 +13,7 @@ from geomon.promql.tree import (
     Call,
     Negation,
     Node,
+    Plus,
     Select,
     SelectRange,
     Subquery,
@@ -54,7 +55,7 @@ def _selectors(root: Node, lookback: int) -> Iterator[tuple[Select, int]]:
 
 def _parts(node: Node) -> Sequence[Node]:
     match node:
-        case Negation(expr) | Absent(expr):
+        case Negation(expr) | Plus(expr) | Absent(expr):
             return [expr]
         case Binary(left=left, right=right):
             return [left, right]

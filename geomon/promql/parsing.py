@@ -20,7 +20,7 @@ from geomon.promql.errors import PromQLError
 from geomon.promql.matchers import Matcher, Matchers
 from geomon.promql.operators import ARITHMETIC, COMPARISONS, SETS
 from geomon.promql.refusing import check_text
-from geomon.promql.rewriting import for_parser, with_minus
+from geomon.promql.rewriting import PLUS, for_parser, with_plus
 from geomon.promql.tree import (
     Absent,
     Aggregation,
@@ -32,6 +32,7 @@ from geomon.promql.tree import (
     Negation,
     Node,
     Number,
+    Plus,
     Select,
     SelectRange,
     Subquery,
@@ -66,11 +67,7 @@ def parse(text: str) -> Node:
     """
     try:
         check_text(text)
-        readable = for_parser(text)
-        strict = with_minus(readable)
-        if strict != readable:
-            parser.parse(strict)
-        return _node(parser.parse(readable))
+        return _node(parser.parse(with_plus(for_parser(text))))
     except PromQLError:
         raise
     except ValueError as error:
@@ -185,6 +182,8 @@ def _operation(expr: Any, left: Node, right: Node) -> Node:
     sign, modifier = str(expr.op), expr.modifier
     if sign not in _OPERATORS:
         raise _not_in(f"the operator {sign}")
+    if left == Number(PLUS):
+        return right if isinstance(right, Number) else Plus(right, right.kind)
     kind: Kind = "scalar" if left.kind == right.kind == "scalar" else "vector"
     if modifier is None:
         return Binary(sign, left, right, Matching(), False, kind)

@@ -11,6 +11,9 @@ _BETWEEN_DIGITS = re.compile(r"(?<=[0-9a-fA-FxX])_(?=[0-9a-fA-F])")
 _ZERO_FIRST = re.compile(r"0\d*[eE][-+]?\d+")
 _ESCAPE = re.compile(r"(?P<bytes>(?:\\(?:x[0-9a-fA-F]{2}|[0-7]{3}))+)|\\.", re.DOTALL)
 
+PLUS = 0.3718290465310927
+"""Marks a sign `+`: a number that nobody raises to a power."""
+
 
 def for_parser(text: str) -> str:
     """The query, with the same meaning for the parser as for Prometheus.
@@ -25,19 +28,23 @@ def for_parser(text: str) -> str:
     return PIECE.sub(_rewritten, text)
 
 
-def with_minus(text: str) -> str:
-    """The query with `-` for each sign `+`: the parser forgets a plus before it checks its type."""
-    after_value = False
+def with_plus(text: str) -> str:
+    """The query with `PLUS ^` for each sign `+`, which the parser forgets and does not check.
 
-    def sign(piece: re.Match[str]) -> str:
-        nonlocal after_value
+    `^` binds as a sign does there: tighter than all other operators, and to the right. The sign of
+    a time after `@` stays.
+    """
+    before = "operator"
+
+    def marked(piece: re.Match[str]) -> str:
+        nonlocal before
         if piece[0].startswith("#"):
             return piece[0]
-        is_sign = piece[0] == "+" and not after_value
-        after_value = piece.lastgroup not in ("operator", "open", "comma")
-        return "-" if is_sign else piece[0]
+        is_sign = piece[0] == "+" and before in ("operator", "open", "comma")
+        before = "@" if piece[0] == "@" else piece.lastgroup or "word"
+        return f"{PLUS!r} ^ " if is_sign else piece[0]
 
-    return PIECE.sub(sign, text)
+    return PIECE.sub(marked, text)
 
 
 def _rewritten(piece: re.Match[str]) -> str:

@@ -69,6 +69,14 @@ class Negation:
 
 
 @dataclass(frozen=True)
+class Plus:
+    """`+x`: the value of `x`, but no selector."""
+
+    expr: Node
+    kind: Kind
+
+
+@dataclass(frozen=True)
 class Matching:
     """How two vectors are joined.
 
@@ -142,6 +150,7 @@ Node: TypeAlias = (
     | SelectRange
     | Subquery
     | Negation
+    | Plus
     | Binary
     | Aggregation
     | Call

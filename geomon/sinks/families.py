@@ -101,6 +101,20 @@ class Served(Group):
         )
 
 
+class Sizes(Group):
+    """The sizes of requests that the program serves, and of its responses."""
+
+    def __init__(self, registry: CollectorRegistry, namespace: str, buckets: Buckets) -> None:
+        super().__init__(registry, namespace)
+        key = ("method", "endpoint")
+        self.request = self.histogram(
+            "http_request_size_bytes", "Bodies of requests, in bytes.", buckets.http_size, *key
+        )
+        self.response = self.histogram(
+            "http_response_size_bytes", "Bodies of responses, in bytes.", buckets.http_size, *key
+        )
+
+
 class Sent(Group):
     """The requests that the program sends."""
 
@@ -126,6 +140,7 @@ class Families:
         self.errors = Errors(registry, namespace)
         self.ai = Ai(registry, namespace, buckets)
         self.served = Served(registry, namespace, buckets)
+        self.sizes = Sizes(registry, namespace, buckets)
         self.sent = Sent(registry, namespace, buckets)
         self.guards: dict[str, LabelGuard] = {}
         self.buckets = buckets
@@ -135,6 +150,7 @@ class Families:
             self.errors,
             self.ai,
             self.served,
+            self.sizes,
             self.sent,
         )
         self._shown: dict[Any, dict[tuple[str, str], int]] = {}

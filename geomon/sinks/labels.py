@@ -10,7 +10,7 @@ from geomon import locks, losses
 OTHER = "other"
 UNKNOWN = "unknown"
 MOST_CHARACTERS = 200
-_METHODS = frozenset(
+METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
 _lock = locks.lock_of(sys.modules[__name__])  # one for all guards: only new values ask them
@@ -39,7 +39,7 @@ def _plain(value: Any) -> str:
 def method(value: Any) -> str:
     """An HTTP method that the standards know, else `other`."""
     name = text(value)
-    return name if name in _METHODS else OTHER
+    return name if name in METHODS else OTHER
 
 
 def status(value: Any) -> str:

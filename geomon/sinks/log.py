@@ -41,6 +41,8 @@ _LABELS = (
     "response_model",
     "trace_id",
     "span_id",
+    "request_size",
+    "response_size",
 )
 _COUNTS = ("input", "output", "cached_input", "cache_write", "reasoning")
 _OWN = (
@@ -128,7 +130,9 @@ def _message(call: Call) -> str:
     if call.kind == "ai":
         what = f"{call.type} {call.model}" if call.model else f"{call.type}"
     else:
-        what = f"{call.method} {call.endpoint or call.host} {call.status}"
+        what = f"{call.method} {call.endpoint or call.host}"
+        if call.status is not None:  # None: no answer came
+            what = f"{what} {call.status}"
     error = f" ({call.error_type})" if call.error_type else ""
     return f"{_one_line(what)} {call.outcome}{error} in {call.duration:.3f} s"
 

@@ -6,6 +6,7 @@ so that a call pays for counting only.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -16,8 +17,11 @@ from geomon.settings import Buckets
 from geomon.sinks import labels
 from geomon.sinks.children import AiChildren
 from geomon.sinks.families import Sent, Served, families_of
+from geomon.sinks.store import HistogramChild
 
 _MOST_CACHED = 4096
+# OpenMetrics lets an exemplar's labels have 128 characters, their names included
+_is_trace = re.compile(r"[A-Za-z0-9._:-]{1,120}").fullmatch
 
 
 class PrometheusSink:
@@ -50,8 +54,9 @@ class PrometheusSink:
         }
         # by what the call says, before it is cleaned: what is looked up for every call
         self._ai: dict[tuple[Any, ...], AiChildren] = {}
-        self._served: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        self._served: dict[tuple[Any, ...], tuple[Any, Any, Any]] = {}
         self._sent: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        self._sizes: dict[tuple[Any, ...], tuple[Any, Any]] = {}
         self._open: dict[Any, Any] = {}
         self._errors: dict[str, Any] = {}
         self._count_call = self.families.count_call
@@ -89,7 +94,12 @@ class PrometheusSink:
     def __call__(self, call: Call) -> None:
         """Counts a finished call."""
         if call.kind != "ai":  # what AI calls need stands here: a further function costs them 5 %
-            self._count_http(call)
+            if call.kind == "request":
+                self._count_served(call)
+            else:
+                self._count_sent(call)
+            if call.error_type is not None:
+                self._count_error(call.error_type)
             return
         type, model, at_start = call.type, call.model, call.model_at_start
         try:
@@ -116,6 +126,8 @@ class PrometheusSink:
             ai.count_stream(call.time_to_first_token, call.time_per_output_token)
         if call.attempts or call.rate_limit_remaining:
             self._count_attempts(call, ai)
+        if call.trace_id is not None:
+            _exemplify(ai.duration, call)
 
     def _ai_of(self, type: Any, model: Any) -> AiChildren:
         try:
@@ -155,41 +167,50 @@ class PrometheusSink:
 
     # --- HTTP
 
-    def _count_http(self, call: Call) -> None:
-        if call.kind == "request":
-            self._count_served(call)
-        else:
-            self._count_sent(call)
-        if call.error_type is not None:
-            self._count_error(call.error_type)
-
     def _count_served(self, call: Call) -> None:
         key = call.method, call.endpoint, call.status
         try:
-            requests, duration = self._served[key]
+            opened, requests, duration = self._served[key]
         except Exception:  # new here, or not a key
-            served = self.families.served.needed()
-            requests, duration = self._new_pair(self._served, key, served, "endpoint")
-        self._count_call(self._open_of(call.method), requests, duration, call.duration, None)
+            requests, duration = self._new_pair(key, self.families.served.needed(), "endpoint")
+            opened = self._open_of(call.method)
+            _keep(self._served, key, (opened, requests, duration))
+        self._count_call(opened, requests, duration, call.duration, None)
+        if call.trace_id is not None:
+            _exemplify(duration, call)
+        if call.response_size is not None:
+            self._count_sizes(call)
+
+    def _count_sizes(self, call: Call) -> None:
+        key = call.method, call.endpoint
+        try:
+            request, response = self._sizes[key]
+        except Exception:  # new here, or not a key
+            verb = labels.method(call.method)
+            (place,) = self._guards["endpoint"].admit(labels.text(call.endpoint))
+            sizes = self.families.sizes.needed()
+            request, response = (
+                sizes.request.labels(verb, place),
+                sizes.response.labels(verb, place),
+            )
+            _keep(self._sizes, key, (request, response))
+        request.observe(call.request_size or 0)
+        response.observe(call.response_size or 0)
 
     def _count_sent(self, call: Call) -> None:
         key = call.method, call.host, call.status
         try:
             requests, duration = self._sent[key]
         except Exception:  # new here, or not a key
-            sent = self.families.sent.needed()
-            requests, duration = self._new_pair(self._sent, key, sent, "host")
+            requests, duration = self._new_pair(key, self.families.sent.needed(), "host")
+            _keep(self._sent, key, (requests, duration))
         requests.inc()
         duration.observe(call.duration)
 
-    def _new_pair(
-        self, kept: dict[Any, Any], key: tuple[Any, ...], group: Served | Sent, guard: str
-    ) -> tuple[Any, Any]:
+    def _new_pair(self, key: tuple[Any, ...], group: Served | Sent, guard: str) -> tuple[Any, Any]:
         verb, code = labels.method(key[0]), labels.status(key[2])
         (place,) = self._guards[guard].admit(labels.text(key[1]))
-        pair = group.requests.labels(verb, place, code), group.duration.labels(verb, place)
-        _keep(kept, key, pair)
-        return pair
+        return group.requests.labels(verb, place, code), group.duration.labels(verb, place)
 
     def _open_of(self, method: Any) -> Any:
         try:
@@ -198,6 +219,13 @@ class PrometheusSink:
             gauge = self.families.served.needed().open.labels(labels.method(method))
             _keep(self._open, method, gauge)
             return gauge
+
+
+def _exemplify(duration: Any, call: Call) -> None:
+    """Makes the call's trace the example of its bucket; prometheus-client's own take none here."""
+    trace_id = call.trace_id
+    if isinstance(duration, HistogramChild) and isinstance(trace_id, str) and _is_trace(trace_id):
+        duration.exemplify(call.duration, trace_id)
 
 
 def _keep(kept: dict[Any, Any], key: Any, value: Any) -> None:

@@ -16,9 +16,10 @@ from typing import Any, Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-from geomon import dispatch, locks
+from geomon import clock, dispatch, locks
 
 C = TypeVar("C")
 
@@ -83,12 +84,13 @@ class InProgressChild:
 class HistogramChild:
     """Observations by bucket, and their sum."""
 
-    __slots__ = ("bounds", "counts", "sum")
+    __slots__ = ("bounds", "counts", "exemplars", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = bounds
         self.counts = [0] * len(bounds)
         self.sum = 0.0
+        self.exemplars: dict[int, Exemplar] | None = None
 
     def observe(self, value: float) -> None:
         """Counts `value` in the first bucket whose bound is not below it."""
@@ -96,6 +98,12 @@ class HistogramChild:
         with _lock:
             self.counts[index] += 1
             self.sum += value
+
+    def exemplify(self, value: float, trace_id: str) -> None:
+        """Keeps a trace as the example of the bucket of `value`, instead of the earlier one."""
+        exemplar = Exemplar({"trace_id": trace_id}, value, clock.wall())
+        kept = self.exemplars or {}
+        self.exemplars = {**kept, bisect_left(self.bounds, value): exemplar}
 
     def read(self) -> tuple[list[int], float]:
         """Counts by bucket, not yet cumulative, and the sum, as of one moment."""
@@ -204,7 +212,11 @@ class Histogram(_Family[HistogramChild]):
 
     def _add(self, metric: Any, values: tuple[str, ...], child: Any) -> None:
         counts, total = child.read()
-        buckets = list(zip(map(floatToGoString, self.bounds), _running(counts), strict=True))
+        buckets: list[Any] = list(
+            zip(map(floatToGoString, self.bounds), _running(counts), strict=True)
+        )
+        for index, exemplar in (child.exemplars or {}).items():
+            buckets[index] = (*buckets[index], exemplar)
         metric.add_metric(values, buckets=buckets, sum_value=total)
 
 

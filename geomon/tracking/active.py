@@ -39,6 +39,8 @@ class Spec:
     client: bool = False
     """Whether it is an instrumented client's call, which merges into an enclosing one."""
     code: Code | None = None
+    answered: bool = False
+    """Whether the status is the one that was sent, whatever exception came out."""
 
 
 class ActiveCall:
@@ -79,7 +81,7 @@ class ActiveCall:
     provider: str | None
     """The provider's id."""
     status: int | None
-    """HTTP status code of a request; 200 where it stays None."""
+    """HTTP status code of a request; where it stays None, 200 if it is served by the program."""
     code: Code | None
     """The decorated function or the with-block."""
     context: Mapping[str, Any]
@@ -365,7 +367,8 @@ def _tell_enclosing(outer: Link | None, call: Call, until: ActiveCall | None = N
     while outer is not until and outer is not None:
         if outer._state == OPEN:
             if isinstance(outer, Meter):
-                outer._add(call)
+                if call.kind != "client_request":  # the AI call it belongs to is counted
+                    outer._add(call)
             elif isinstance(outer, ActiveCall) and call.kind == "ai":
                 outer._note().metered = True
         outer = outer._parent

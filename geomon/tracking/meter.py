@@ -18,7 +18,10 @@ _lock = locks.lock_of(sys.modules[__name__])  # one for all meters: it is held f
 
 
 class Meter:
-    """Adds up the calls that end while its block is open, tasks and carried threads included."""
+    """Adds up the calls that end while its block is open, tasks and carried threads included.
+
+    Requests that an instrumented HTTP client sends are left out: they are how calls are made.
+    """
 
     def __init__(self) -> None:
         self.calls = 0

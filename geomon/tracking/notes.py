@@ -34,6 +34,7 @@ class Notes:
         self.attributes: dict[str, Any] = {}
         self.trace_id: str | None = None
         self.span_id: str | None = None
+        self.sizes: tuple[int | None, int | None] = (None, None)
 
     def own_stream(self) -> usage.StreamReader:
         """Reads the stream that the call's function returned."""

@@ -29,6 +29,8 @@ def record_of(
 ) -> Call:
     """The record of a call that ends now."""
     spec, bound, model = active._spec, active.context, active.model
+    if spec.answered and active._notes is None:
+        return _answered_record(active, outcome, error, at, error_type)
     told = active._notes is not None or model is not spec.model or active.status is not None
     if told or error is not None or spec.kind != "ai":
         return _full_record(active, outcome, error, at, error_type)
@@ -63,6 +65,53 @@ def record_of(
             None,
             spec.model,
             False,
+            None,
+            None,
+        ),
+    )
+
+
+def _answered_record(
+    active: ActiveCall,
+    outcome: Outcome,
+    error: BaseException | None,
+    at: float,
+    error_type: str | None,
+) -> Call:
+    """The same for a request that was followed from outside: at a third of the full one's cost."""
+    spec, bound = active._spec, active.context
+    return _new(
+        Call,
+        (
+            spec.kind,
+            None,
+            None,
+            None,
+            spec.method,
+            spec.endpoint,
+            spec.host,
+            active.status,
+            outcome,
+            error_type,
+            at - active._started,
+            None,
+            None,
+            (),
+            (),
+            EMPTY,
+            bound,
+            bound.get("trace_id"),
+            bound.get("span_id"),
+            None,
+            (),
+            EMPTY,
+            active.code,
+            active.started_at,
+            error,
+            None,
+            False,
+            None,
+            None,
         ),
     )
 
@@ -108,6 +157,8 @@ def _full_record(
         error=error,
         model_at_start=spec.model,
         metered=bool(spent) or notes.metered,
+        request_size=notes.sizes[0],
+        response_size=notes.sizes[1],
     )
 
 
@@ -123,7 +174,9 @@ def _text(value: Any) -> str | None:
 
 def _status(active: ActiveCall, error: BaseException | None) -> int | None:
     own = _whole(active.status)
-    if error is None:
+    if active.kind == "client_request":
+        return own  # None: no answer came
+    if error is None or active._spec.answered:
         return 200 if active.status is None else own
     told = errors.status_code(error)
     if told is not None:

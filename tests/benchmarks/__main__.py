@@ -5,12 +5,14 @@ from tests.benchmarks import (
     calls,
     formatter,
     imports,
+    incoming,
     logs,
     memory,
+    outgoing,
     promql,
     reading,
     streams,
 )
 
-for part in (calls, streams, logs, formatter, reading, promql, alerts, imports, memory):
+for part in (calls, streams, logs, formatter, reading, promql, alerts, incoming, outgoing, imports, memory):
     part.main()

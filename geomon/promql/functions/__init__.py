@@ -7,7 +7,8 @@ from typing import Any
 
 from geomon.promql.context import Context
 from geomon.promql.functions import histograms, labels, whole
-from geomon.promql.functions.elements import DATES, ELEMENTWISE, over_elements
+from geomon.promql.functions.dates import DATES
+from geomon.promql.functions.elements import ELEMENTWISE, over_elements
 from geomon.promql.functions.over_time import WINDOWED, over_windows
 from geomon.promql.values import Scalar, Vector
 

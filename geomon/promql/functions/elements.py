@@ -1,16 +1,13 @@
-"""Functions of one sample: mathematics and dates."""
+"""Functions of one sample: mathematics, and the table of them and of dates."""
 
 from __future__ import annotations
 
 import math
-from calendar import monthrange
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 from geomon.promql import floats
+from geomon.promql.functions.dates import DATES
 from geomon.promql.values import Column, Scalar, Vector, merged, nameless
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _round(value: float, nearest: float = 1.0) -> float:
@@ -43,17 +40,8 @@ def _atanh(value: float) -> float:
     )
 
 
-def _of_date(read: Callable[[datetime], int]) -> Callable[[float], float]:
-    def of_seconds(value: float) -> float:
-        try:
-            return float(read(_EPOCH + timedelta(seconds=int(value))))
-        except (ValueError, OverflowError):  # NaN, or no year that has a calendar
-            return math.nan
-
-    return of_seconds
-
-
 ELEMENTWISE: dict[str, Callable[..., float | None]] = {
+    **DATES,
     "abs": math.fabs,
     "acos": floats.contained(math.acos),
     "acosh": floats.contained(math.acosh),
@@ -67,19 +55,12 @@ ELEMENTWISE: dict[str, Callable[..., float | None]] = {
     "clamp_min": _clamp_min,
     "cos": floats.contained(math.cos),
     "cosh": floats.contained(math.cosh),
-    "day_of_month": _of_date(lambda date: date.day),
-    "day_of_week": _of_date(lambda date: date.isoweekday() % 7),
-    "day_of_year": _of_date(lambda date: date.timetuple().tm_yday),
-    "days_in_month": _of_date(lambda date: monthrange(date.year, date.month)[1]),
     "deg": lambda value: value * 180 / math.pi,
     "exp": floats.contained(math.exp),
     "floor": floats.floor,
-    "hour": _of_date(lambda date: date.hour),
     "ln": floats.logarithm(math.log),
     "log10": floats.logarithm(math.log10),
     "log2": floats.logarithm(math.log2),
-    "minute": _of_date(lambda date: date.minute),
-    "month": _of_date(lambda date: date.month),
     "rad": lambda value: value * math.pi / 180,
     "round": _round,
     "sgn": _sign,
@@ -88,23 +69,8 @@ ELEMENTWISE: dict[str, Callable[..., float | None]] = {
     "sqrt": floats.root,
     "tan": floats.contained(math.tan),
     "tanh": math.tanh,
-    "year": _of_date(lambda date: date.year),
 }
 """Each takes a sample's value and the numbers that the function has for this step."""
-
-DATES = frozenset(
-    (
-        "day_of_month",
-        "day_of_week",
-        "day_of_year",
-        "days_in_month",
-        "hour",
-        "minute",
-        "month",
-        "year",
-    )
-)
-"""Those that mean the time of evaluation when they have no argument."""
 
 
 def over_elements(name: str, vector: Vector, numbers: list[Scalar]) -> Vector:

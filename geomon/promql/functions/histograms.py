@@ -71,10 +71,10 @@ def quantile(share: float, buckets: list[Bucket]) -> float:
     if buckets[-1][0] != math.inf:
         return math.nan
     bounds, counts = _rising(buckets)
-    if len(bounds) < 2 or not counts[-1] or counts[-1] != counts[-1]:
+    if len(bounds) < 2 or not counts[-1]:
         return math.nan
     rank = share * counts[-1]
-    index = bisect_left(counts, rank, 0, len(counts) - 1)
+    index = _search(counts, rank)
     if index == len(counts) - 1:
         return bounds[-2]
     if index == 0 and bounds[0] <= 0:
@@ -82,6 +82,11 @@ def quantile(share: float, buckets: list[Bucket]) -> float:
     start, below = (bounds[index - 1], counts[index - 1]) if index else (0.0, 0.0)
     inside = floats.divide(rank - below, counts[index] - below)
     return start + (bounds[index] - start) * inside
+
+
+def _search(counts: list[float], rank: float) -> int:
+    """The first bucket that reaches the rank, else the last; NaN reaches none, as in Go."""
+    return bisect_left(counts, True, 0, len(counts) - 1, key=lambda count: count >= rank)
 
 
 def _rising(buckets: list[Bucket]) -> tuple[list[float], list[float]]:

@@ -1,0 +1,86 @@
+"""The applications that real servers serve in the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from flask import Flask, Response
+
+import geomon
+from geomon.frameworks import instrument_app
+
+app = instrument_app(FastAPI(), user_id=lambda scope: dict(scope["headers"]).get(b"x-user"))
+wsgi_app = instrument_app(Flask(__name__))
+go = asyncio.Event()
+
+
+@app.get("/work/{number}")
+async def work(number: int) -> int:
+    return os.getpid()
+
+
+@app.get("/sync")
+def sync() -> dict[str, Any]:
+    return {name: str(value) for name, value in geomon.get_context().items()}
+
+
+@app.get("/boom")
+async def boom() -> None:
+    raise ValueError("broken")
+
+
+@app.get("/events")
+async def events() -> StreamingResponse:
+    async def parts() -> AsyncIterator[str]:
+        yield "data: first\n\n"
+        await go.wait()
+        yield "data: last\n\n"
+
+    return StreamingResponse(parts(), media_type="text/event-stream")
+
+
+@app.get("/go")
+async def let_go() -> None:
+    go.set()
+
+
+@wsgi_app.get("/hello/<name>")
+def hello(name: str) -> str:
+    return name
+
+
+@wsgi_app.get("/endless")
+def endless() -> Response:
+    def parts() -> Iterator[bytes]:
+        while True:
+            yield b"x" * 100_000
+
+    return Response(parts())
+
+
+def broken(environ: Any, start_response: Any) -> Any:
+    raise ValueError("broken")
+
+
+bare_app = instrument_app(broken)
+
+
+try:
+    from gunicorn.glogging import Logger
+except ImportError:
+    pass
+else:
+
+    class ContextLogger(Logger):
+        """gunicorn's, whose access lines are what is bound."""
+
+        def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+            record = {"logger": "access", "status": resp.status, **geomon.get_context()}
+            sys.stderr.write(f"{json.dumps(record)}\n")
