@@ -29,7 +29,8 @@ from geomon.tracking import (
 from geomon.version import __version__
 
 if TYPE_CHECKING:
-    from geomon import alerts, asgi, frameworks, health, logs, testing, wsgi
+    from geomon import alerts, asgi, frameworks, health, logs, testing, web, wsgi
+    from geomon.web import serve
 
 __all__ = [
     "ActiveCall",
@@ -43,19 +44,25 @@ __all__ = [
     "Usage",
     "__version__",
     "alerts",
+    "asgi",
     "bind",
     "carry",
     "configure",
     "current_call",
+    "frameworks",
     "get_context",
+    "health",
     "instrument",
     "logs",
     "meter",
     "record",
+    "serve",
     "testing",
     "track_ai",
     "track_request",
     "uninstrument",
+    "web",
+    "wsgi",
 ]
 
 _MODULES = ("alerts", "asgi", "frameworks", "health", "logs", "testing", "web", "wsgi")
@@ -63,6 +70,10 @@ _MODULES = ("alerts", "asgi", "frameworks", "health", "logs", "testing", "web", 
 
 def __getattr__(name: str) -> Any:
     """Imports the larger parts when they are first used."""
+    if name == "serve":
+        from geomon.web import serve
+
+        return serve
     if name not in _MODULES:
         raise AttributeError(f"module 'geomon' has no attribute {name!r}")
     return importlib.import_module(f"geomon.{name}")

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from geomon import logs
     from geomon.alerts import AlertManager, Notifier
     from geomon.alerts.manager import Rules
+    from geomon.health import ActiveUsers, SystemGauges
 
 _configured: dispatch.Pipeline = dispatch.OFF  # what configure() or the first call put in force
 _logs: logs.Pipeline | None = None  # what configure() set up
 _alerts: AlertManager | None = None
+_registry: CollectorRegistry | None = None  # where the metrics go
+_gauges: SystemGauges | None = None
 
 
 class Handle:
@@ -63,6 +66,7 @@ class Handle:
         for part in (self.alerts, self._logs):
             if part is not None:
                 part.close()
+        _close_health(self._pipeline)
 
     def __enter__(self) -> Handle:
         return self
@@ -148,10 +152,14 @@ def configure(
     more = _checked_sinks(sinks)
     if dispatch.disabled:
         return Handle(dispatch.OFF, chosen)
-    recent = RecentCalls()
+    from geomon.health import ActiveUsers
+
+    recent, users = RecentCalls(), ActiveUsers()
     manager = _manager(chosen, registry)
-    pipeline = _pipeline(chosen, registry, [recent.keep, *more])
-    global _configured, _logs, _alerts
+    pipeline = _pipeline(chosen, registry, [recent.keep, users, *more])
+    global _configured, _logs, _alerts, _registry
+    _set_up_health(chosen, registry, users, manager)
+    _registry = registry
     earlier_logs, _logs = _logs, _set_up_logs(chosen)
     earlier_alerts, _alerts = _alerts, manager
     earlier, _configured = _configured, pipeline
@@ -163,6 +171,44 @@ def configure(
     if not settings.under_pytest:
         manager.start()
     return Handle(pipeline, chosen, recent, _logs, manager)
+
+
+def registry() -> CollectorRegistry:
+    """Where the metrics go: what `configure()` was given, else prometheus-client's default."""
+    import prometheus_client
+
+    return prometheus_client.REGISTRY if _registry is None else _registry
+
+
+def _close_health(pipeline: dispatch.Pipeline) -> None:
+    """Takes the gauges down, unless a later `configure()` has put up its own."""
+    global _gauges
+    if _gauges is not None and pipeline is _configured:
+        from geomon import health
+
+        health.install(None)
+        _gauges.close()
+        health.SYSTEM.close()
+        _gauges = None
+
+
+def _set_up_health(
+    chosen: Settings,
+    registry: CollectorRegistry | None,
+    users: ActiveUsers,
+    manager: AlertManager,
+) -> None:
+    """The gauges of memory, CPU and users, and the report that the endpoints ask."""
+    from geomon import health
+
+    global _gauges
+    gauges = health.SystemGauges(registry, chosen.namespace, users=users)
+    health.install(
+        health.Report(registry, chosen.namespace, gauges=gauges, alerts=lambda: manager.alerts)
+    )
+    earlier, _gauges = _gauges, gauges
+    if earlier is not None:
+        earlier.close()
 
 
 def _manager(chosen: Settings, registry: CollectorRegistry | None) -> AlertManager:

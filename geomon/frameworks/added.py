@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 
@@ -28,16 +29,14 @@ class Added:
         """The ASGI application with the paths."""
         if not self._paths:
             return app
-        from geomon import web
-
+        web = import_module("geomon.web")
         return AddedASGI(app, {p: getattr(web, f"{n}_app")() for n, p in self._paths.items()})
 
     def wsgi(self, app: Any) -> Any:
         """The WSGI application with the paths."""
         if not self._paths:
             return app
-        from geomon import web
-
+        web = import_module("geomon.web")
         return AddedWSGI(app, {p: getattr(web, f"{n}_wsgi")() for n, p in self._paths.items()})
 
 

@@ -14,5 +14,17 @@ from tests.benchmarks import (
     streams,
 )
 
-for part in (calls, streams, logs, formatter, reading, promql, alerts, incoming, outgoing, imports, memory):
+for part in (
+    calls,
+    streams,
+    logs,
+    formatter,
+    reading,
+    promql,
+    alerts,
+    incoming,
+    outgoing,
+    imports,
+    memory,
+):
     part.main()

@@ -1,0 +1,59 @@
+"""The body of `/metrics`: Prometheus's text or OpenMetrics, as asked for, gzipped if it may be."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from geomon import dispatch, runtime
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+Headers = list[tuple[str, str]]
+
+
+def payload(
+    registry: CollectorRegistry | None, accept: str, accept_encoding: str
+) -> tuple[Headers, bytes]:
+    """Headers and body for what a request accepts. It takes its time: not for an event loop.
+
+    Args:
+        registry: What is shown; None: that of `configure()`, in multiprocess mode merged over all
+            workers.
+        accept: The request's `Accept`.
+        accept_encoding: Its `Accept-Encoding`.
+    """
+    from prometheus_client.exposition import choose_encoder
+
+    dispatch.settle()
+    encode, content_type = choose_encoder(accept)
+    encoder: Callable[[Any], bytes] = encode
+    body = encoder(_merged() if registry is None else registry)
+    headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
+    if _takes_gzip(accept_encoding):
+        body = gzip.compress(body, 1)
+        headers.append(("Content-Encoding", "gzip"))
+    return [*headers, ("Content-Length", str(len(body)))], body
+
+
+def _merged() -> Any:
+    import prometheus_client
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    configured = runtime.registry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR") and configured is prometheus_client.REGISTRY:
+        merged = prometheus_client.CollectorRegistry()
+        MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
+        return merged
+    return configured
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    for choice in accept_encoding.lower().split(","):
+        coding, _, quality = choice.partition(";")
+        if coding.strip() in ("gzip", "*"):
+            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
