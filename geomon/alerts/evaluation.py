@@ -127,9 +127,9 @@ class Alerting(_Evaluated):
     def _asked(self, expr: str, at: float) -> list[Sample]:
         """What a template's `query` gives."""
         answer = query(expr, self._store, at)
-        if isinstance(answer, float):
-            return [Sample({}, answer)]
-        return [one for one in answer if isinstance(one, Sample)]
+        if isinstance(answer, list):
+            return [one for one in answer if isinstance(one, Sample)]
+        return [Sample({}, answer)] if isinstance(answer, float) else []
 
 
 class Recording(_Evaluated):

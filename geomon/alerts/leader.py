@@ -6,11 +6,6 @@ import os
 from contextlib import suppress
 from typing import Protocol
 
-try:
-    import fcntl
-except ImportError:  # Windows, where prometheus-client has no multiprocess mode either
-    fcntl = None  # type: ignore[assignment]
-
 NAME = "geomon-alerts.lock"
 
 
@@ -19,9 +14,11 @@ class Leader(Protocol):
 
     def leads(self) -> bool:
         """Whether it does now; asked at every evaluation."""
+        ...
 
     def close(self) -> None:
         """Leaves it to another."""
+        ...
 
 
 class Alone:
@@ -70,6 +67,8 @@ class Locked:
         except OSError:  # nobody can hold it: better told twice than not at all
             return True
         try:
+            import fcntl  # not on Windows, where prometheus-client has no multiprocess mode either
+
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)

@@ -29,14 +29,14 @@ class Console:
 
     def __init__(self, stream: TextIO | None = None, style: Style = "auto") -> None:
         self._stream = stream
-        self._style = style
+        self._style: Style = style
         self._stuck = False
 
     def paint(self) -> Paint | None:
         """How a readable line is painted; None where lines are JSON."""
         stream = self._now()
         try:
-            if stream is not None and (self._style == "text" or _is_readable(self._style, stream)):
+            if stream is not None and _is_readable(self._style, stream):
                 return paint_for(stream)
         except Exception:  # a closed stream, or one of the program's own
             return no_colours if self._style == "text" else None
@@ -114,4 +114,4 @@ def _write(stream: Any, line: str) -> None:
 
 
 def _is_readable(style: Style, stream: TextIO) -> bool:
-    return style == "auto" and stream.isatty()
+    return style == "text" or (style == "auto" and stream.isatty())

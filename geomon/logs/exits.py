@@ -31,6 +31,7 @@ class Ending(Protocol):
 
     def pause(self) -> bool:
         """Keeps everything from being written until `go_on`; False where it is stuck."""
+        ...
 
     def go_on(self) -> None:
         """Ends a pause."""

@@ -131,7 +131,7 @@ class QueuedHandler(logging.Handler):
     ) -> None:
         _check_queue(capacity, full)
         super().__init__(level)
-        self.formatter: logging.Formatter = formatter or JSONFormatter()
+        self.formatter = formatter or JSONFormatter()
         self._destinations = tuple(destinations)
         self._writer = Writer(self._write, capacity, full, threaded=threaded)
         self._hold = hold
@@ -203,7 +203,7 @@ class QueuedHandler(logging.Handler):
         if isinstance(formatter, JSONFormatter):
             return formatter.snapshot(record)
         try:
-            return _Line(record.levelno, formatter.format(record))
+            return _Line(record.levelno, self.format(record))
         except Exception as error:
             losses.count("logs", "formatter_failed")
             what = f"the formatter {type(formatter).__name__}: {type(error).__name__}"
