@@ -158,7 +158,7 @@ def configure(
     manager = _manager(chosen, registry)
     pipeline = _pipeline(chosen, registry, [recent.keep, users, *more])
     global _configured, _logs, _alerts, _registry
-    _set_up_health(chosen, registry, users, manager)
+    _set_up_health(chosen, registry, users)
     _registry = registry
     earlier_logs, _logs = _logs, _set_up_logs(chosen)
     earlier_alerts, _alerts = _alerts, manager
@@ -193,19 +193,14 @@ def _close_health(pipeline: dispatch.Pipeline) -> None:
 
 
 def _set_up_health(
-    chosen: Settings,
-    registry: CollectorRegistry | None,
-    users: ActiveUsers,
-    manager: AlertManager,
+    chosen: Settings, registry: CollectorRegistry | None, users: ActiveUsers
 ) -> None:
     """The gauges of memory, CPU and users, and the report that the endpoints ask."""
     from geomon import health
 
     global _gauges
     gauges = health.SystemGauges(registry, chosen.namespace, users=users)
-    health.install(
-        health.Report(registry, chosen.namespace, gauges=gauges, alerts=lambda: manager.alerts)
-    )
+    health.install(health.Report(registry, chosen.namespace, gauges=gauges))
     earlier, _gauges = _gauges, gauges
     if earlier is not None:
         earlier.close()
