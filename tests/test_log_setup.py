@@ -61,7 +61,8 @@ def state() -> tuple[Any, ...]:
 
 
 def geomon_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("geomon")]
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith("geomon-logs")]
 
 
 # --- defaults

@@ -561,8 +561,12 @@ GROUPS = {
 }
 
 
+SYSTEM = ("memory_usage_bytes", "memory_limit_bytes", "cpu_usage_percent", "active_users")
+
+
 def registered(registry: CollectorRegistry) -> set[str]:
-    return {family.name for family in registry.collect()}
+    """The families, but for those of the machine, which come when they are known."""
+    return {one.name for one in registry.collect() if not one.name.endswith(SYSTEM)}
 
 
 def use(*groups: str) -> None:
