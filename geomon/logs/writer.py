@@ -22,7 +22,7 @@ Full = Literal["wait", "drop"]
 
 LINGER = 0.01
 """Seconds that the thread waits for more, so that one write takes many items."""
-_BATCH = 500
+_BATCH = 50  # measured: the lines of more take memory that is given back each time
 _IDLE, _RUNNING, _DIRECT = range(3)
 
 
