@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from geomon import logs
     from geomon.alerts import AlertManager, Notifier
-    from geomon.alerts.manager import Rules
+    from geomon.alerts.given import Rules
     from geomon.health import ActiveUsers, SystemGauges
 
 _configured: dispatch.Pipeline = dispatch.OFF  # what configure() or the first call put in force

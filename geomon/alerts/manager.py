@@ -13,26 +13,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from geomon import clock, losses
+from geomon import clock, losses, registries
 from geomon.alerts.alert import Alert, Notifier
 from geomon.alerts.checks import check_notifier
 from geomon.alerts.condition import Condition
-from geomon.alerts.defaults import THRESHOLDS, default_rules
+from geomon.alerts.defaults import THRESHOLDS
 from geomon.alerts.evaluation import Group, needed
+from geomon.alerts.given import Rules, groups_of, is_number, listed, plain_alert, seconds
 from geomon.alerts.leader import Alone, Leader, Locked
 from geomon.alerts.notifiers.log import LogNotifier
 from geomon.alerts.outlet import Outlet, named
-from geomon.alerts.rule import AlertRule, RecordingRule, RuleGroup
-from geomon.alerts.rule_files import load_rules
+from geomon.alerts.rule import AlertRule, RecordingRule
 from geomon.alerts.saving import Saving
 from geomon.series import SeriesStore
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-
-Rules = (
-    str | os.PathLike[str] | Iterable[AlertRule | RecordingRule | RuleGroup | Sequence[AlertRule]]
-)
 
 _log = logging.getLogger("geomon.alerts")
 _REPEAT = 4 * 3600.0
@@ -79,24 +75,24 @@ class AlertManager:
         namespace: str = "",
         metrics: Iterable[str] | None = None,
     ) -> None:
-        self.interval = _seconds("interval", interval, 1.0)
+        self.interval = seconds("interval", interval, 1.0)
         self.thresholds: dict[str, float] = dict(THRESHOLDS)
         """What `check_metrics` compares with."""
         self.store = store if store is not None else SeriesStore()
         """The samples."""
         self._groups = [
-            Group(group, self.store, self.interval) for group in _groups(rules, namespace)
+            Group(group, self.store, self.interval) for group in groups_of(rules, namespace)
         ]
         self._shortest = min([self.interval, *(group.interval for group in self._groups)])
-        repeat = _seconds("repeat_interval", repeat_interval, 1.0)
-        chosen = [LogNotifier(), *_list("notifiers", notifiers)]
+        repeat = seconds("repeat_interval", repeat_interval, 1.0)
+        chosen = [LogNotifier(), *listed("notifiers", notifiers)]
         for notifier in chosen:
             check_notifier(notifier)
         self._outlets = [
             Outlet(name, notifier, repeat, self._notice) for name, notifier in named(chosen)
         ]
         self._told = self._outlets[:1] if rules is None else self._outlets
-        self._registry = None if store is not None else _registry(registry)
+        self._registry = None if store is not None else _checked(registry)
         self._names = self._wanted(metrics)
         self._leader = _leader()
         self._leads = False
@@ -243,12 +239,12 @@ class AlertManager:
         return [
             {"type": name, "value": metrics[name], "threshold": threshold}
             for name, threshold in self.thresholds.items()
-            if _is_number(metrics.get(name)) and metrics[name] > threshold
+            if is_number(metrics.get(name)) and metrics[name] > threshold
         ]
 
     def send_alert(self, alert: Alert | Mapping[str, Any]) -> None:
         """Hands an alert of the program's own, or one of `check_metrics`, to every notifier."""
-        made = alert if isinstance(alert, Alert) else _made(alert, self.now())
+        made = alert if isinstance(alert, Alert) else plain_alert(alert, self.now())
         for outlet in self._outlets:
             outlet.delivery.send([made])
 
@@ -307,9 +303,9 @@ class AlertManager:
     def _wanted(self, metrics: Iterable[str] | None) -> set[str] | None:
         """The names to scrape; None: all. What a rule looks back for is kept as long."""
         windows = needed(self._groups)
-        for name, seconds in windows.items():
+        for name, window in windows.items():
             if name is not None:
-                self.store.retain(name, seconds + 2 * self.interval)
+                self.store.retain(name, window + 2 * self.interval)
         if None in windows:
             return None
         return {name for name in windows if name is not None} | set(metrics or ())
@@ -340,105 +336,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _groups(rules: Rules | None, namespace: str) -> list[RuleGroup]:
-    if rules is None:
-        return [RuleGroup("geomon", default_rules(namespace))]
-    if isinstance(rules, (str, os.PathLike)):
-        return load_rules(Path(rules))
-    groups: list[RuleGroup] = []
-    single: list[AlertRule | RecordingRule] = []
-    for rule in _list("rules", rules):
-        if isinstance(rule, RuleGroup):
-            groups.append(rule)
-        elif isinstance(rule, Condition):
-            single.append(rule.in_namespace(namespace))
-        elif isinstance(rule, (AlertRule, RecordingRule)):
-            single.append(rule)
-        elif isinstance(rule, (list, tuple)):
-            groups += _groups(rule, namespace)
-        else:
-            raise TypeError(
-                f"the rule {rule!r}: write AlertRule(name, expr), or load_rules('rules.yml')"
-            )
-    return [*groups, RuleGroup("rules", single)] if single else groups
-
-
-def _list(name: str, values: Any) -> list[Any]:
-    if callable(values) or isinstance(values, (str, bytes, Mapping)):
-        raise TypeError(f"{name}={values!r}: write a list, {name}=[...]")
-    try:
-        return list(values)
-    except TypeError:
-        raise TypeError(f"{name}={values!r}: write a list, {name}=[...]") from None
-
-
-def _seconds(name: str, value: Any, least: float) -> float:
-    if not _is_number(value):
-        raise TypeError(f"{name}={value!r}: write seconds, as {name}=15")
-    if not least <= value < math.inf:
-        raise ValueError(f"{name}={value!r}: write {least:g} seconds or more")
-    return float(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _registry(registry: CollectorRegistry | None) -> Any:
-    """The registry to scrape: in multiprocess mode the one that adds up all workers."""
-    import prometheus_client
-    from prometheus_client.multiprocess import MultiProcessCollector
-
+def _checked(registry: CollectorRegistry | None) -> Any:
     if registry is not None and not hasattr(registry, "collect"):
         raise TypeError(f"registry={registry!r}: write registry=CollectorRegistry()")
-    if _directory() is not None and registry in (None, prometheus_client.REGISTRY):
-        merged = prometheus_client.CollectorRegistry()
-        MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
-        return merged
-    return prometheus_client.REGISTRY if registry is None else registry
-
-
-def _directory() -> str | None:
-    return os.environ.get("PROMETHEUS_MULTIPROC_DIR") or None
+    return registries.merged(registry)
 
 
 def _saving(state_path: str | os.PathLike[str] | None, manager: AlertManager) -> Saving:
     """Where the state goes; workers without a path keep what was told, for who leads next."""
-    directory = _directory()
+    directory = registries.directory()
     if state_path is None and directory is not None:
         return Saving(Path(directory, "geomon-alerts.state"), manager, whole=False)
     return Saving(state_path, manager)
 
 
 def _leader() -> Leader:
-    directory = _directory()
+    directory = registries.directory()
     return Alone() if directory is None else Locked(directory)
-
-
-def _made(alert: Mapping[str, Any], at: float) -> Alert:
-    """An alert of plain values, such as `check_metrics` gives."""
-    if not isinstance(alert, Mapping):
-        raise TypeError(f"the alert {alert!r}: write an Alert, or what check_metrics() gives")
-    name = str(alert.get("type") or alert.get("name") or "alert")
-    value = alert.get("value")
-    number = float(value) if _is_number(value) else math.nan  # type: ignore[arg-type]
-    texts = {
-        str(key): str(text)
-        for key, text in alert.items()
-        if key not in ("type", "name", "value", "labels", "annotations")
-    }
-    return Alert(
-        name=name,
-        state="firing",
-        labels={**_texts(alert.get("labels")), "alertname": name},
-        annotations={**texts, **_texts(alert.get("annotations"))},
-        value=number,
-        active_since=at,
-        fired_at=at,
-    )
-
-
-def _texts(values: Any) -> dict[str, str]:
-    if not isinstance(values, Mapping):
-        return {}
-    return {str(name): str(text) for name, text in values.items()}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from geomon import registries
 from geomon.series.scraping import collected
 
 if TYPE_CHECKING:
@@ -21,20 +21,12 @@ class Totals(NamedTuple):
 
 def reader(registry: CollectorRegistry | None, namespace: str) -> Callable[[], Totals]:
     """What reads a registry: prometheus-client's default where None, merged over the workers."""
-    from prometheus_client import (  # not in a thread, which a fork may cut off
-        REGISTRY,
-        multiprocess,
-    )
-
-    def source() -> Any:
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR") and registry in (None, REGISTRY):
-            return multiprocess.MultiProcessCollector(None)  # type: ignore[no-untyped-call]
-        return REGISTRY if registry is None else registry
+    from prometheus_client import multiprocess  # noqa: F401 - not in a thread: a fork may cut it off
 
     prefix = f"{namespace}_" if namespace else ""
     requests = f"{prefix}http_requests_total"
     seconds = f"{prefix}http_request_duration_seconds_sum"
-    return lambda: _totals(source(), requests, seconds)
+    return lambda: _totals(registries.merged(registry), requests, seconds)
 
 
 def _totals(source: Any, requests: str, seconds: str) -> Totals:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from geomon import dispatch, runtime
+from geomon import dispatch, registries, runtime
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -31,24 +30,13 @@ def payload(
     dispatch.settle()
     encode, content_type = choose_encoder(accept)
     encoder: Callable[[Any], bytes] = encode
-    body = encoder(_merged() if registry is None else registry)
+    shown = registries.merged(runtime.registry()) if registry is None else registry
+    body = encoder(shown)
     headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
     if _takes_gzip(accept_encoding):
         body = gzip.compress(body, 1)
         headers.append(("Content-Encoding", "gzip"))
     return [*headers, ("Content-Length", str(len(body)))], body
-
-
-def _merged() -> Any:
-    import prometheus_client
-    from prometheus_client.multiprocess import MultiProcessCollector
-
-    configured = runtime.registry()
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR") and configured is prometheus_client.REGISTRY:
-        merged = prometheus_client.CollectorRegistry()
-        MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
-        return merged
-    return configured
 
 
 def _takes_gzip(accept_encoding: str) -> bool:

@@ -21,7 +21,7 @@ wsgi_app = instrument_app(Flask(__name__))
 go = asyncio.Event()
 
 
-@app.get("/work/{number}")
+@app.get("/jobs/{number}")
 async def work(number: int) -> int:
     return os.getpid()
 

@@ -103,7 +103,7 @@ def gunicorn(app: str, tmp_path: Path, *more: str, **variables: str) -> Any:
 
 
 def test_uvicorns_access_line_has_the_requests_id(uvicorn: Running) -> None:
-    httpx.get(f"{uvicorn.url}/work/1", headers={"X-Request-ID": "access-1"})
+    httpx.get(f"{uvicorn.url}/jobs/1", headers={"X-Request-ID": "access-1"})
     wanted = {"request_id": "access-1"}
     until(lambda: len(uvicorn.records(**wanted)) == 2)
     assert {record["logger"] for record in uvicorn.records(**wanted)} == {
@@ -116,7 +116,7 @@ def test_uvicorn_logs_no_exception_that_we_have_logged(uvicorn: Running) -> None
     response = httpx.get(f"{uvicorn.url}/boom", headers={"X-Request-ID": "boom-1"})
     assert (response.status_code, response.headers["x-request-id"]) == (500, "boom-1")
     until(lambda: uvicorn.records(endpoint="/boom", status=500))
-    httpx.get(f"{uvicorn.url}/work/2")  # what uvicorn has to say is said by then
+    httpx.get(f"{uvicorn.url}/jobs/2")  # what uvicorn has to say is said by then
     tracebacks = [record for record in uvicorn.records() if "exception" in record]
     assert [(one["request_id"], one["logger"]) for one in tracebacks] == [("boom-1", "geomon.http")]
 
@@ -189,11 +189,11 @@ def test_the_sums_of_workers_are_right_though_one_is_killed(worker: str, tmp_pat
         answered, lost, pids = load(running.url, clients=8, requests=100)
     counts = counted(directory)
     assert len(pids) > 1
-    assert set(counts) == {("/work/{number}", "GET", "200")}
+    assert set(counts) == {("/jobs/{number}", "GET", "200")}
     total = sum(counts.values())
     assert answered - 1 <= total <= answered + lost  # one may die between its answer and its count
     assert counted(directory, "http_request_duration_seconds_count") == {
-        ("/work/{number}", "GET"): total
+        ("/jobs/{number}", "GET"): total
     }
 
 
@@ -208,7 +208,7 @@ def load(url: str, clients: int, requests: int) -> tuple[int, int, set[int]]:
         with httpx.Client(base_url=url, limits=apart, timeout=20) as asking:
             for number in range(requests):
                 try:
-                    pids.append(asking.get(f"/work/{number}").json())
+                    pids.append(asking.get(f"/jobs/{number}").json())
                 except httpx.HTTPError as error:
                     lost.append(error)
                 if len(pids) > clients * requests / 2:
