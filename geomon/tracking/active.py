@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from _thread import get_ident
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -12,6 +10,7 @@ from typing import Any, TypeVar, cast
 from geomon import clock, context, dispatch, errors, losses, streams, usage
 from geomon.call import Attempt, Call, Code, Kind, Outcome
 from geomon.tracking.chain import ENDED, ENDING, OPEN, first_open
+from geomon.tracking.dropped import dropped, is_bad_moment
 from geomon.tracking.heard import Heard
 from geomon.tracking.meter import Meter
 from geomon.tracking.notes import Notes
@@ -262,9 +261,7 @@ class ActiveCall:
     def stream_dropped(self, at: float) -> None:
         """Nobody holds the call's stream any more."""
         dropped.append((self, at))
-        here = _current.get()
-        in_a_sink = here is not None and here._state == ENDING and here._thread == get_ident()
-        if not in_a_sink and not _collecting:
+        if not is_bad_moment():
             drain()
 
     # --- merging
@@ -372,21 +369,6 @@ def _tell_enclosing(outer: Link | None, call: Call, until: ActiveCall | None = N
             elif isinstance(outer, ActiveCall) and call.kind == "ai":
                 outer._note().metered = True
         outer = outer._parent
-
-
-# Streams that were dropped where sinks must not run: in a sink, or in the garbage collector, which
-# may have come while any lock is held. The next call's begin, a scrape and a close end their calls.
-dropped: deque[tuple[ActiveCall, float]] = deque()
-"""Calls whose streams wait for that, with their ends."""
-_collecting = False
-
-
-def _note_collection(phase: str, info: Any) -> None:
-    global _collecting
-    _collecting = phase == "start"
-
-
-gc.callbacks.append(_note_collection)
 
 
 def drain() -> None:

@@ -6,8 +6,9 @@ from _thread import get_ident
 from typing import TypeVar
 
 from geomon import context, dispatch
-from geomon.tracking.active import ActiveCall, Link, Spec, drain, dropped, open_call
+from geomon.tracking.active import ActiveCall, Link, Spec, drain, open_call
 from geomon.tracking.chain import ENDING, OPEN, enclosing, first_open
+from geomon.tracking.dropped import dropped
 from geomon.tracking.meter import Meter
 
 R = TypeVar("R")
