@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -19,10 +21,39 @@ def merged(registry: CollectorRegistry | None) -> Any:
 
     A registry of the program's own is read as it is.
     """
-    from prometheus_client import REGISTRY, CollectorRegistry, multiprocess
+    from prometheus_client import REGISTRY, CollectorRegistry
 
-    if directory() is not None and registry in (None, REGISTRY):
-        sums = CollectorRegistry()
-        multiprocess.MultiProcessCollector(sums)  # type: ignore[no-untyped-call]
+    common = directory()
+    if common is not None and registry in (None, REGISTRY):
+        sums, workers = CollectorRegistry(), _Workers(common)
+        sums.register(cast("Any", workers))
         return sums
     return REGISTRY if registry is None else registry
+
+
+class _Workers:
+    """The sums over all workers.
+
+    A worker that starts makes its files empty and then gives them their size;
+    prometheus-client's own collector fails on one that it meets in between.
+    """
+
+    def __init__(self, common: str) -> None:
+        from prometheus_client import multiprocess
+
+        collector: Any = multiprocess.MultiProcessCollector
+        self._merge = collector(None, common).merge  # an error where there is no such directory
+        self._common = common
+
+    def collect(self) -> Iterable[Any]:
+        found: Iterable[Any] = self._merge(list(_begun(self._common)))
+        return found
+
+
+def _begun(common: str) -> Iterator[str]:
+    for file in glob.glob(os.path.join(glob.escape(common), "*.db")):
+        try:
+            if os.path.getsize(file):
+                yield file
+        except FileNotFoundError:  # of a worker that was marked dead
+            continue
