@@ -64,7 +64,9 @@ class Instrumentation:
 
 
 @overload
-def instrument(*targets: str, propagate: Iterable[str] = ...) -> Instrumentation: ...
+def instrument(
+    *targets: str, propagate: Iterable[str] = ..., exclude: Iterable[str] = ...
+) -> Instrumentation: ...
 
 
 @overload
@@ -85,7 +87,9 @@ def instrument(*targets: Any, **options: Any) -> Any:
         *targets: Names, clients, or one app.
         **options: For clients `propagate=["api.internal", "*.example.com"]`: the hosts, and no
             others, to which the bound `request_id` goes as `X-Request-ID`, and the bound `trace_id`
-            as W3C `traceparent`, unless the program has set them itself. For an app: its own.
+            as W3C `traceparent`, unless the program has set them itself; and `exclude=[...]`: the
+            hosts whose requests are left alone, such as one that the program's log records are
+            sent to. For an app: its own.
 
     Returns:
         For clients a handle: `close()` undoes it. For an app the app.
@@ -94,7 +98,7 @@ def instrument(*targets: Any, **options: Any) -> Any:
         ModuleNotFoundError: a library that is named is not installed.
         RuntimeError: it is a version that geomon does not know.
         TypeError: a target is nothing that can be instrumented, or an option is unknown.
-        ValueError: a name or a host in `propagate` is none.
+        ValueError: a name or a host is none.
     """
     if not all(map(_is_client, targets)):
         return _instrument_app(*targets, **options)
@@ -184,9 +188,9 @@ def _check(name: str) -> None:
 
 
 def _client_options(options: dict[str, Any]) -> Options:
-    unknown = ", ".join(sorted(options.keys() - {"propagate"}))
+    unknown = ", ".join(sorted(options.keys() - {"propagate", "exclude"}))
     if unknown:
-        raise TypeError(f"clients take the option propagate=[...], not {unknown}")
+        raise TypeError(f"clients take propagate=[...] and exclude=[...], not {unknown}")
     return checked(**options)
 
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from geomon import forks
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
@@ -29,6 +31,26 @@ def merged(registry: CollectorRegistry | None) -> Any:
         sums.register(cast("Any", workers))
         return sums
     return REGISTRY if registry is None else registry
+
+
+class Steady:
+    """A registry to read while other threads may fork.
+
+    Each collector is asked where no fork is under way: a child would keep its locks for ever.
+    """
+
+    def __init__(self, registry: Any) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Any]:
+        """The metrics, as the registry's own `collect`."""
+        metrics = iter(self._registry.collect())
+        while True:
+            with forks.no_fork():
+                metric = next(metrics, None)
+            if metric is None:
+                return
+            yield metric
 
 
 class _Workers:

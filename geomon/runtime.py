@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from geomon import logs
     from geomon.alerts import AlertManager, Notifier
     from geomon.alerts.given import Rules
-    from geomon.health import ActiveUsers, SystemGauges
+    from geomon.health import ActiveUsers, HealthOptions, SystemGauges
 
 _configured: dispatch.Pipeline = dispatch.OFF  # what configure() or the first call put in force
 _logs: logs.Pipeline | None = None  # what configure() set up
@@ -97,6 +98,7 @@ def configure(
     notifiers: Iterable[Notifier] = (),
     interval: float | None = None,
     state_path: str | os.PathLike[str] | None = None,
+    health: HealthOptions | None = None,
 ) -> Handle:
     """Sets geomon up; again replaces the earlier set-up, and reuses its metrics.
 
@@ -127,6 +129,7 @@ def configure(
         interval: Seconds between two evaluations of the rules; 15. Under pytest they are evaluated
             by hand only: `handle.alerts.evaluate()`.
         state_path: A file that carries alerts over a restart; none: they start anew.
+        health: Who sees how much of the health answers, and when `/health` is degraded.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -146,6 +149,7 @@ def configure(
         notifiers=notifiers,
         interval=interval,
         state_path=state_path,
+        health=_checked_health(health),
     )
     if registry is not None and not hasattr(type(registry), "register"):
         raise TypeError(f"registry={registry!r}: write registry=CollectorRegistry()")
@@ -158,7 +162,7 @@ def configure(
     manager = _manager(chosen, registry)
     pipeline = _pipeline(chosen, registry, [recent.keep, users, *more])
     global _configured, _logs, _alerts, _registry
-    _set_up_health(chosen, registry, users)
+    _set_up_health(chosen, registry, users, manager)
     _registry = registry
     earlier_logs, _logs = _logs, _set_up_logs(chosen)
     earlier_alerts, _alerts = _alerts, manager
@@ -192,15 +196,33 @@ def _close_health(pipeline: dispatch.Pipeline) -> None:
         _gauges = None
 
 
+def _checked_health(options: HealthOptions | None) -> HealthOptions | None:
+    if options is not None:
+        from geomon.health import HealthOptions
+
+        if not isinstance(options, HealthOptions):
+            raise TypeError(f"health={options!r}: write health=HealthOptions(details=True)")
+    return options
+
+
 def _set_up_health(
-    chosen: Settings, registry: CollectorRegistry | None, users: ActiveUsers
+    chosen: Settings,
+    registry: CollectorRegistry | None,
+    users: ActiveUsers,
+    manager: AlertManager,
 ) -> None:
     """The gauges of memory, CPU and users, and the report that the endpoints ask."""
     from geomon import health
 
     global _gauges
+    options = chosen.health or health.HealthOptions()
+    if options.details and options.redact is None:
+        from geomon.logs.cleaning import cleaned
+
+        options = replace(options, redact=cleaned)
     gauges = health.SystemGauges(registry, chosen.namespace, users=users)
-    health.install(health.Report(registry, chosen.namespace, gauges=gauges))
+    alerts = (lambda: manager.alerts) if options.alerts else None
+    health.install(health.Report(registry, chosen.namespace, options, gauges=gauges, alerts=alerts))
     earlier, _gauges = _gauges, gauges
     if earlier is not None:
         earlier.close()

@@ -66,6 +66,7 @@ class Settings:
     notifiers: tuple[Any, ...] = ()
     interval: float = 15.0
     state_path: str | os.PathLike[str] | None = None
+    health: Any = None
 
     def __post_init__(self) -> None:
         _expect(str, namespace=self.namespace)

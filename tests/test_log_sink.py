@@ -177,6 +177,32 @@ def test_the_level_of_geomons_own_logger_decides(log: Records) -> None:
     assert log.records == []
 
 
+def test_a_handler_that_sends_records_over_a_tracked_client_does_not_go_round(
+    log: Records,
+) -> None:
+    class Shipping(logging.Handler):
+        sent = 0
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.sent += 1
+            with geomon.track_request("POST", "/logs"):
+                """Sent."""
+
+    shipping = Shipping()
+    logging.getLogger().addHandler(shipping)
+    try:
+        logging.getLogger("app").info("hello")
+        summarize()
+    finally:
+        logging.getLogger().removeHandler(shipping)
+    assert [record.getMessage().split(" in ")[0] for record in log.records] == [
+        "hello",
+        "POST /logs 200 ok",
+        "summarize m ok",
+    ]
+    assert shipping.sent == 3
+
+
 def test_the_programs_filters_are_asked(log: Records) -> None:
     logger = logging.getLogger("geomon.ai")
 

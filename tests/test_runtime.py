@@ -161,6 +161,7 @@ def test_a_no_is_a_no(registry: CollectorRegistry, monkeypatch: Any, text: str) 
         ({"label_limit": -1}, ValueError, "label_limit=-1: write a number above zero"),
         ({"registry": 5}, TypeError, r"registry=5: write registry=CollectorRegistry\(\)"),
         ({"registry": CollectorRegistry}, TypeError, r"write registry=CollectorRegistry\(\)"),
+        ({"health": {"details": True}}, TypeError, "write health=HealthOptions"),
         ({"sinks": print}, TypeError, r"configure\(sinks=\[\.\.\.\]\) takes a list of callables"),
         ({"sinks": 5}, TypeError, r"configure\(sinks=\[\.\.\.\]\) takes a list of callables"),
         ({"sinks": None}, TypeError, r"configure\(sinks=\[\.\.\.\]\) takes a list of callables"),

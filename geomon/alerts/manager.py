@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from geomon import clock, losses, registries
+from geomon import clock, losses, registries, workers
 from geomon.alerts.alert import Alert, Notifier
 from geomon.alerts.checks import check_notifier
 from geomon.alerts.condition import Condition
@@ -287,8 +287,10 @@ class AlertManager:
         self._wake.set()
 
     def _scrape(self, at: float) -> None:
-        if self._registry is not None:
-            self.store.scrape(self._registry, at, self._names)
+        if self._registry is None:
+            return
+        workers.look()
+        self.store.scrape(self._registry, at, self._names)
 
     def _notify(self, at: float) -> None:
         leads = self._leader.leads()

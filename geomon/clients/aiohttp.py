@@ -89,7 +89,7 @@ class _Sending:
         if exchange is None or exchange.is_answered:
             if exchange is not None:
                 exchange.closed({})  # a redirect's, or an answer that a middleware did not take
-            exchange = exchanges.begin(request.method, _label(request.url))
+            exchange = exchanges.begin(self._options, request.method, _label(request.url))
             self._exchange = exchange
         if exchange is not None and self._options.propagate:
             _hand_on(request, exchange, self._options)
@@ -117,7 +117,7 @@ class _Sending:
     def refused(self, method: str, error: BaseException) -> None:
         """The URL, or a redirect's, is none."""
         if self._exchange is None:
-            self._exchange = exchanges.begin(str(method).upper(), None)
+            self._exchange = exchanges.begin(self._options, str(method).upper(), None)
             self.failed(error)
         else:
             self.judged(error)

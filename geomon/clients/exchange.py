@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from geomon import clock, losses
+from geomon.clients.options import Options
 from geomon.streams import Closed, Course
 from geomon.tracking.active import ActiveCall, Spec
 from geomon.tracking.current import begin as begin_call
@@ -75,9 +76,14 @@ class Exchange(Course):
         return self._tail.rstrip().endswith(_END_OF_EVENTS)
 
 
-def begin(method: str, host: str | None) -> Exchange | None:
-    """A new exchange with a host, given as its label; None where geomon itself failed."""
+def begin(options: Options, method: str, host: str | None) -> Exchange | None:
+    """A new exchange with a host, given as its label.
+
+    None: the host is left alone, or geomon itself failed.
+    """
     try:
+        if options.exclude.has_label(host):
+            return None
         return Exchange(begin_call(_spec(method, host)))
     except Exception as error:
         failed(error)

@@ -1,4 +1,4 @@
-"""Hosts: as a metric label, and as an allow list."""
+"""Hosts: as a metric label, and as a list that the program gives."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9
 
 
 class Hosts:
-    """An allow list of hosts: names, addresses, and `*.example.com` for all hosts below one.
+    """A list of hosts: names, addresses, and `*.example.com` for all hosts below one.
 
     Args:
         patterns: Without scheme and port; `*` alone stands for every host.
+        option: What the program knows the list as.
 
     Raises:
         TypeError: it is no list of strings.
@@ -26,10 +27,10 @@ class Hosts:
 
     __slots__ = ("_all", "_below", "_exact")
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(self, patterns: Iterable[str], option: str) -> None:
         if isinstance(patterns, str | bytes) or not isinstance(patterns, Iterable):
-            raise TypeError(f'propagate={patterns!r}: write propagate=["api.internal"], a list')
-        cleaned = [_cleaned(pattern) for pattern in patterns]
+            raise TypeError(f'{option}={patterns!r}: write {option}=["api.internal"], a list')
+        cleaned = [_cleaned(pattern, option) for pattern in patterns]
         self._all = "*" in cleaned
         self._exact = frozenset(cleaned)
         self._below = tuple(pattern[1:] for pattern in cleaned if pattern.startswith("*."))
@@ -38,19 +39,26 @@ class Hosts:
         host = host.strip("[]").removesuffix(".").lower()
         return self._all or host in self._exact or host.endswith(self._below)
 
+    def has_label(self, label: str | None) -> bool:
+        """Whether the host of a metric label is on it."""
+        if label is None or not self._exact:
+            return False
+        name, _, port = label.rpartition(":")
+        return (name if port.isdecimal() else label) in self
+
     def __bool__(self) -> bool:
         return bool(self._exact)
 
 
-def _cleaned(pattern: Any) -> str:
+def _cleaned(pattern: Any, option: str) -> str:
     if not isinstance(pattern, str):
-        raise TypeError(f'propagate=[{pattern!r}]: write a host\'s name, such as "api.internal"')
+        raise TypeError(f'{option}=[{pattern!r}]: write a host\'s name, such as "api.internal"')
     if pattern == "*":
         return pattern
     host = _ascii(pattern.strip().strip("[]").removesuffix(".").lower())
     if not _is_address(host) and _NAME.fullmatch(host) is None:
         raise ValueError(
-            f"propagate=[{pattern!r}] is no host: write its name without scheme, port and path, "
+            f"{option}=[{pattern!r}] is no host: write its name without scheme, port and path, "
             'such as "api.internal" or "*.example.com"'
         )
     return host

@@ -48,7 +48,7 @@ def _around(original: Function, patch: Patch, body: Any) -> Function:
     @functools.wraps(original)
     def send(self: Any, request: Any) -> Any:
         options = patch.options_of(self)
-        exchange = None if options is None else _begin(request)
+        exchange = None if options is None else _begin(options, request)
         if options is None or exchange is None:
             return original(self, request)
         request = _handed_on(request, exchange, options)
@@ -67,7 +67,7 @@ def _around_async(original: Function, patch: Patch, body: Any) -> Function:
     @functools.wraps(original)
     async def send(self: Any, request: Any) -> Any:
         options = patch.options_of(self)
-        exchange = None if options is None else _begin(request)
+        exchange = None if options is None else _begin(options, request)
         if options is None or exchange is None:
             return await original(self, request)
         request = _handed_on(request, exchange, options)
@@ -82,13 +82,13 @@ def _around_async(original: Function, patch: Patch, body: Any) -> Function:
     return send
 
 
-def _begin(request: Any) -> Exchange | None:
+def _begin(options: Options, request: Any) -> Exchange | None:
     try:
         host = request.url.netloc.decode("ascii")
     except Exception as error:
         exchanges.failed(error)
         return None
-    return exchanges.begin(request.method, host or None)
+    return exchanges.begin(options, request.method, host or None)
 
 
 def _handed_on(request: Any, exchange: Exchange, options: Options) -> Any:

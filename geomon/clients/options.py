@@ -14,8 +14,10 @@ class Options:
 
     propagate: Hosts
     """The hosts that request id and trace are handed on to."""
+    exclude: Hosts
+    """The hosts whose requests are left alone."""
 
 
-def options(*, propagate: Iterable[str] = ()) -> Options:
+def options(*, propagate: Iterable[str] = (), exclude: Iterable[str] = ()) -> Options:
     """The options of `geomon.instrument`, checked. Raises as `Hosts`."""
-    return Options(Hosts(propagate))
+    return Options(Hosts(propagate, "propagate"), Hosts(exclude, "exclude"))

@@ -19,6 +19,7 @@ if hasattr(os, "register_at_fork"):
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_HEX = re.compile(r"[0-9a-f]{2}")
 _FLAGS = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
 
 
@@ -49,6 +50,9 @@ def _well_formed(pattern: re.Pattern[str], value: Any) -> str | None:
 
 def _flags(bound: Mapping[str, Any], trace_id: str) -> str:
     """The flags that came in with the trace; sampled, where nobody said otherwise."""
+    flags = _well_formed(_HEX, bound.get("trace_flags"))
+    if flags is not None and bound.get("trace_id") == trace_id:
+        return flags
     came = bound.get("traceparent")
     found = _FLAGS.fullmatch(came) if type(came) is str else None
     return found[2] if found is not None and found[1] == trace_id else "01"

@@ -59,7 +59,7 @@ class _Sending(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # a session of 
         try:
             adapter = self.__wrapped__.get_adapter(*args, **kwargs)
         except BaseException as error:  # no adapter knows the URL's scheme
-            exchange = _begin(self._self_request)
+            exchange = _begin(self._self_options, self._self_request)
             if exchange is not None:
                 exchange.failed(error)
             raise
@@ -78,7 +78,7 @@ class _Adapter:
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         """As the adapter's."""
-        exchange = _begin(request)
+        exchange = _begin(self._options, request)
         if exchange is None:
             return self._adapter.send(request, **kwargs)
         request = _handed_on(request, exchange, self._options)
@@ -91,12 +91,12 @@ class _Adapter:
         return response
 
 
-def _begin(request: Any) -> Exchange | None:
+def _begin(options: Options, request: Any) -> Exchange | None:
     try:
         label = _host(request.url)[1]
     except Exception:  # what was prepared by hand may hold anything
         label = None
-    return exchanges.begin(request.method or "", label)
+    return exchanges.begin(options, request.method or "", label)
 
 
 def _host(url: str) -> tuple[str, str | None]:

@@ -22,6 +22,7 @@ from geomon.health.installed import (
     ready_answer,
     ready_answer_async,
 )
+from geomon.health.options import HealthOptions
 from geomon.health.report import Report
 from geomon.health.system import SYSTEM, Readings, System
 from geomon.health.users import ActiveUsers
@@ -32,6 +33,7 @@ __all__ = [
     "ActiveUsers",
     "Answer",
     "Checks",
+    "HealthOptions",
     "Readings",
     "Report",
     "System",

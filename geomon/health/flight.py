@@ -16,7 +16,7 @@ from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 from geomon import clock, locks, losses
-from geomon.health.forks import renew_in_children
+from geomon.forks import renew_in_children
 
 T = TypeVar("T")
 

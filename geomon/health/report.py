@@ -8,7 +8,6 @@ Readiness fails with a critical check: the process gets no requests until it is 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,14 +19,12 @@ from geomon.health.checking import Result
 from geomon.health.checks import CHECKS, Checks, Running
 from geomon.health.flight import Flight, Run
 from geomon.health.gauges import SystemGauges
+from geomon.health.options import HealthOptions
 from geomon.health.system import SYSTEM, Readings, System
 from geomon.health.totals import Totals, reader
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-
-Details = bool | Callable[[Any], object]
-"""Whether details are shown; a function is asked with the caller, as the endpoint knows it."""
 
 _log = logging.getLogger("geomon.health")
 _PATIENCE = 2.0
@@ -51,45 +48,35 @@ class Report:
     Args:
         registry: Where the requests are counted; prometheus-client's default, merged over workers.
         namespace: What was put before the metrics' names.
+        options: Who sees how much, and when `/health` is degraded. Its `alerts` is for
+            `configure()`.
         checks: The checks; those that `geomon.health.check` registers.
         system: What reads memory and CPU.
         gauges: Those that `/health` brings up to date.
         alerts: Gives alerts, of which those that fire make `/health` degraded:
             `lambda: manager.alerts`. None: alerts do not matter.
-        details: Who sees more than names and statuses: True: everyone; a function: callers that it
-            accepts. What a check says as its details, which alerts fire.
-        redact: What a check's details go through before they are shown.
-        memory_above: `/health` is degraded where more percent of the memory are used.
-        cpu_above: The same for the CPU.
 
     Raises:
-        TypeError, ValueError: an argument cannot be; the text says what to write.
+        TypeError: `alerts` is no function; the text says what to write.
     """
 
     def __init__(
         self,
         registry: CollectorRegistry | None = None,
         namespace: str = "",
+        options: HealthOptions | None = None,
         *,
         checks: Checks | None = None,
         system: System | None = None,
         gauges: SystemGauges | None = None,
         alerts: Callable[[], Iterable[Any]] | None = None,
-        details: Details = False,
-        redact: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
-        memory_above: float = 90.0,
-        cpu_above: float = 80.0,
     ) -> None:
-        _check_details(details)
         if alerts is not None and not callable(alerts):
             raise TypeError(f"alerts={alerts!r}: write a function, alerts=lambda: manager.alerts")
         self._checks = CHECKS if checks is None else checks
         self._system = SYSTEM if system is None else system
         self._gauges = gauges
-        self._details = details
-        self._redact = redact
-        self._memory_above = _percent("memory_above", memory_above)
-        self._cpu_above = _percent("cpu_above", cpu_above)
+        self._options = HealthOptions() if options is None else options
         self._totals = Flight("geomon-totals", reader(registry, namespace), _PATIENCE)
         self._firing = (
             None if alerts is None else Flight("geomon-firing", _names(alerts), _PATIENCE)
@@ -166,7 +153,8 @@ class Report:
         memory, cpu = readings.memory.percent, readings.cpu_percent
         requests, seconds = counted or Totals()
         well = not firing and all(result.outcome.ok for result in results)
-        well = well and not (_above(memory, self._memory_above) or _above(cpu, self._cpu_above))
+        options = self._options
+        well = well and not (_above(memory, options.memory_above) or _above(cpu, options.cpu_above))
         body: dict[str, Any] = {
             "status": "healthy" if well else "degraded",
             "memory_usage": _rounded(memory),
@@ -190,10 +178,11 @@ class Report:
         return readings
 
     def _accepts(self, caller: Any) -> bool:
-        if isinstance(self._details, bool):
-            return self._details
+        details = self._options.details
+        if isinstance(details, bool):
+            return details
         try:
-            return bool(self._details(caller))
+            return bool(details(caller))
         except Exception as error:
             losses.failed("health", "details", error, "whether the caller may see details")
             return False
@@ -211,11 +200,11 @@ class Report:
         return shown
 
     def _redacted(self, details: Mapping[str, Any]) -> dict[str, Any]:
-        copied = dict(details)
-        if not copied or self._redact is None:
+        copied, redact = dict(details), self._options.redact
+        if not copied or redact is None:
             return copied
         try:
-            return self._redact(copied)
+            return redact(copied)
         except Exception as error:
             losses.failed("health", "redaction", error, "a check's details")
             return {}
@@ -226,26 +215,6 @@ def _names(alerts: Callable[[], Iterable[Any]]) -> Callable[[], list[str]]:
         return sorted({alert.name for alert in alerts() if alert.state == "firing"})
 
     return names
-
-
-def _check_details(details: Any) -> None:
-    if isinstance(details, bool):
-        return
-    if not callable(details):
-        raise TypeError(
-            f"details={details!r}: write details=True, details=False or a function that takes the "
-            "caller"
-        )
-    if inspect.iscoroutinefunction(details):
-        raise TypeError(f"details={details!r} is async, and true for everybody: write a plain def")
-
-
-def _percent(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name}={value!r}: write percent, {name}=90")
-    if not 0 < value <= 100:
-        raise ValueError(f"{name}={value!r}: write percent from 0 to 100, {name}=90")
-    return float(value)
 
 
 def _above(percent: float | None, bound: float) -> bool:

@@ -10,10 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from geomon import clock, dispatch, locks, losses, settings
+from geomon import clock, dispatch, forks, locks, losses, settings
 from geomon.health.cgroups import Cgroups
 from geomon.health.cpu import CpuMeter
-from geomon.health.forks import no_fork, renew_in_children
 from geomon.health.machine import Machine
 from geomon.health.memory import Memory, container_memory
 
@@ -61,7 +60,7 @@ class System:
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
         self._lock = locks.lock_of(self)
-        renew_in_children(self)
+        forks.renew_in_children(self)
 
     def readings(self) -> Readings:
         """The latest; all of it is known once two readings were taken. Starts the thread."""
@@ -154,7 +153,7 @@ class System:
     def _run(self, stop: threading.Event) -> None:
         seconds = min(_SOON, self.interval)
         while not stop.is_set():
-            with no_fork():
+            with forks.no_fork():
                 self.sample()
             stop.wait(seconds)
             seconds = self.interval

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from geomon import clock, locks, losses
 from geomon.call import Call
-from geomon.health.forks import renew_in_children
+from geomon.forks import renew_in_children
 
 
 class ActiveUsers:

@@ -18,7 +18,8 @@ def values(
 ) -> Mapping[str, Any]:
     """What to bind: `request_id`; where they are known `trace_id`, `span_id` and `user_id`.
 
-    The id is the client's, where it is trusted and well-formed; else that of the trace; else new.
+    Also `trace_flags`, where the trace is not sampled. The id is the client's, where it is trusted
+    and well-formed; else that of the trace; else new.
 
     Args:
         options: The middleware's.
@@ -36,7 +37,9 @@ def values(
     else:
         bound["request_id"] = ids.new_request_id() if trace is None else trace.trace_id
     if trace is not None:
-        bound["trace_id"], bound["span_id"] = trace
+        bound["trace_id"], bound["span_id"] = trace[:2]
+        if trace.flags != "01":
+            bound["trace_flags"] = trace.flags
     if options.user_id is not None:
         _add_user(options.user_id, source, bound)
     return MappingProxyType(bound)

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 _match = re.compile(
-    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?",
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?",
     re.DOTALL,
 ).fullmatch
 
@@ -18,6 +18,8 @@ class Trace(NamedTuple):
     """32 lowercase hex digits."""
     span_id: str
     """The sender's span: 16 lowercase hex digits."""
+    flags: str
+    """2 lowercase hex digits; `01`: sampled."""
 
 
 def parse(text: str) -> Trace | None:
@@ -28,5 +30,5 @@ def parse(text: str) -> Trace | None:
     found = _match(text)
     if found is None:
         return None
-    version, trace_id, span_id, rest = found.groups()
-    return None if rest is not None and version == "00" else Trace(trace_id, span_id)
+    version, trace_id, span_id, flags, rest = found.groups()
+    return None if rest is not None and version == "00" else Trace(trace_id, span_id, flags)

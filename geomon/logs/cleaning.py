@@ -10,7 +10,7 @@ from typing import Any
 from geomon.logs.escaping import valid
 from geomon.logs.interrupts import from_signal
 from geomon.logs.limits import Limits
-from geomon.logs.redaction import Redactor
+from geomon.logs.redaction import DEFAULT, Redactor
 from geomon.logs.showing import NUMBERS, Entries, Items, Scalar, class_name, shown, text_of
 
 _NODE = 8  # what a value costs beside its characters: quotes, a colon, a comma
@@ -186,6 +186,13 @@ class Cleaner:
         if self.hides(text_of_key(pair[0]), pair[1]):
             return [self.value(pair[0]), self._redactor.replacement]
         return self.value(pair)
+
+
+def cleaned(values: dict[str, Any]) -> dict[str, Any]:
+    """A copy in which secrets are replaced as in a log record."""
+    limits = Limits()
+    copy: dict[str, Any] = Cleaner(DEFAULT, limits, limits.size).value(values)
+    return copy
 
 
 def unused(name: str, taken: Container[str]) -> str:

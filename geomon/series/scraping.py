@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from geomon import losses
+from geomon import forks, losses
 
 _COUNTING = frozenset(("counter", "histogram", "summary"))
 
@@ -48,7 +48,8 @@ def collected(registry: Any, names: Collection[str] | None) -> Found:
     complete = True
     for collector in _collectors(registry, wanted):
         try:
-            samples += list(_readings(collector.collect(), wanted))
+            with forks.no_fork():  # a child would keep the collector's locks for ever
+                samples += list(_readings(collector.collect(), wanted))
         except Exception as error:  # a collector is anybody's code
             complete = False
             losses.failed("series", "collector", error, "a collector cannot be scraped")

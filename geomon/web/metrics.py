@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from geomon import dispatch, registries, runtime
+from geomon import dispatch, registries, runtime, workers
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -28,10 +28,11 @@ def payload(
     from prometheus_client.exposition import choose_encoder
 
     dispatch.settle()
+    workers.look()
     encode, content_type = choose_encoder(accept)
     encoder: Callable[[Any], bytes] = encode
     shown = registries.merged(runtime.registry()) if registry is None else registry
-    body = encoder(shown)
+    body = encoder(registries.Steady(shown))
     headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
     if _takes_gzip(accept_encoding):
         body = gzip.compress(body, 1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -15,6 +17,7 @@ from starlette.routing import Route
 
 import geomon
 import geomon.asgi
+from tests.benchmarks import logs
 from tests.benchmarks.measure import interleaved, show
 
 CALLS = 1_000
@@ -125,9 +128,48 @@ def added(routes: int) -> dict[str, float]:
     return {name: value - bare for name, value in results.items()}
 
 
+def driven(app: Any) -> Callable[[], None]:
+    """One request to an application that never has to wait, without an event loop."""
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        pass
+
+    def run() -> None:
+        coroutine = app(scope(), receive, send)
+        with suppress(StopIteration):
+            coroutine.send(None)
+            raise RuntimeError("the application waited")
+
+    return run
+
+
+def with_access_record() -> None:
+    """What a request and its record into a file add, beside one stock record."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.INFO)
+    with tempfile.TemporaryDirectory() as directory:
+        stock = logs.stock(logging.FileHandler(f"{directory}/stock.json"))
+        file = logs.ours(log_dir=directory, console=False, error_file=None)
+        results = interleaved(
+            {
+                logs.STOCK: logs.whole(stock),
+                BARE: logs.whole(file, driven(starlette(1))),
+                OURS: logs.whole(file, driven(ours(1))),
+            }
+        )
+    root.setLevel(level)
+    results[f"{OURS}, without the application"] = results[OURS] - results[BARE]
+    show("A request with its record into a file, beside one stock record", results, logs.STOCK)
+
+
 def main() -> None:
-    logging.getLogger("geomon").setLevel(logging.CRITICAL)
     geomon.configure(registry=CollectorRegistry(), console=False)
+    with_access_record()
+    logging.getLogger("geomon").setLevel(logging.CRITICAL)
     for routes in (1, 50):
         results = added(routes)
         show(f"What a request costs more, {routes} route(s), each beside ours", results, OURS)

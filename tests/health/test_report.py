@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 import geomon
 from geomon import health, losses
 from geomon.alerts.alert import Alert
-from geomon.health import Answer, Checks, Report, System, SystemGauges
+from geomon.health import Answer, Checks, HealthOptions, Report, System, SystemGauges
 from geomon.health.details import plain
 from geomon.health.memory import Memory
 from geomon.testing import MovableClock, contained_failures
@@ -56,9 +56,12 @@ def checks() -> Checks:
     return Checks()
 
 
-def report(tree: Tree, checks: Checks, machine: Fixed | None = None, **more: Any) -> Report:
+def report(
+    tree: Tree, checks: Checks, machine: Fixed | None = None, alerts: Any = None, **options: Any
+) -> Report:
     system = System(root=tree.root, machine=machine or Loaded())
-    return Report(CollectorRegistry(), checks=checks, system=system, **more)
+    chosen = HealthOptions(**options)
+    return Report(CollectorRegistry(), "", chosen, checks=checks, system=system, alerts=alerts)
 
 
 def primed(report: Report) -> Report:
@@ -387,14 +390,20 @@ def test_alerts_that_cannot_be_asked_leave_the_rest(tree: Tree, checks: Checks) 
         (TypeError, "memory_above=90", {"memory_above": "90"}),
         (ValueError, "cpu_above=90", {"cpu_above": 0}),
         (ValueError, "memory_above=90", {"memory_above": 900}),
-        (TypeError, "alerts=lambda: manager.alerts", {"alerts": []}),
+        (TypeError, "alerts=True", {"alerts": list}),
+        (TypeError, "takes a check's details", {"redact": True}),
     ],
 )
 def test_a_wrong_argument_is_an_error_that_says_what_to_write(
     error: type[Exception], text: str, arguments: dict[str, Any]
 ) -> None:
     with pytest.raises(error, match=text):
-        Report(**arguments)
+        HealthOptions(**arguments)
+
+
+def test_alerts_are_given_by_a_function() -> None:
+    with pytest.raises(TypeError, match=r"alerts=lambda: manager\.alerts"):
+        Report(alerts=[])  # type: ignore[arg-type]
 
 
 def test_the_functions_ask_the_report_in_force(tree: Tree, checks: Checks) -> None:

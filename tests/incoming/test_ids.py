@@ -77,7 +77,7 @@ def test_a_traceparent_is_read_as_w3c_says(
         and (rest == "" or (version != "00" and rest.startswith("-")))
     )
     read = traceparent.parse(f"{version}-{trace}-{span}-{flags}{rest}")
-    assert read == (Trace(trace, span) if valid else None)
+    assert read == (Trace(trace, span, flags) if valid else None)
 
 
 @given(st.text())

@@ -245,7 +245,7 @@ def test_a_module_or_class_is_an_error_that_says_what_to_write(target, what):
 
 
 def test_an_option_that_clients_do_not_have_is_an_error():
-    with pytest.raises(TypeError, match=r"propagate=\[\.\.\.\], not metrics"):
+    with pytest.raises(TypeError, match=r"exclude=\[\.\.\.\], not metrics"):
         geomon.instrument("httpx", metrics="/metrics")
 
 

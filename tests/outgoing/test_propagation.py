@@ -105,7 +105,20 @@ def test_the_flags_of_a_trace_go_along(server):
     came = f"00-{TRACE}-{SPAN}-00"
     with geomon.bind(trace_id=TRACE, span_id=SPAN, traceparent=came):
         httpx.get(server.url + "/ok", trust_env=False)
-    assert handed_on(server)[0]["traceparent"].endswith("-00")
+    with geomon.bind(trace_id=TRACE, span_id=SPAN, trace_flags="02"):
+        httpx.get(server.url + "/ok", trust_env=False)
+    assert [sent["traceparent"][-3:] for sent in handed_on(server)] == ["-00", "-02"]
+
+
+def test_an_excluded_host_is_left_alone(client, server, calls):
+    geomon.instrument(propagate=["*"], exclude=["127.0.0.1"])
+    with geomon.bind(request_id="r-1"):
+        client.send("GET", server.url + "/ok")
+        client.send("GET", f"{server.other_url}/redirect?to={server.url}/ok")
+    assert handed_on(server) == [{}, {"x-request-id": "r-1"}, {}]
+    assert [(call.host, call.status) for call in calls] == [
+        (server.other_url.removeprefix("http://"), 302)
+    ]
 
 
 def test_the_programs_own_request_is_not_changed(server):
@@ -129,7 +142,9 @@ def test_the_programs_own_request_is_not_changed(server):
 
 
 def test_an_allow_list_knows_names_addresses_and_what_is_below_a_name():
-    allowed = Hosts(["API.internal", "*.example.com", "10.0.0.1", "::1", "bücher.example."])
+    allowed = Hosts(
+        ["API.internal", "*.example.com", "10.0.0.1", "::1", "bücher.example."], "propagate"
+    )
     for host in (
         "api.internal",
         "api.internal.",
@@ -153,9 +168,10 @@ def test_an_allow_list_knows_names_addresses_and_what_is_below_a_name():
 
 
 @pytest.mark.parametrize("hosts", ["api.internal", b"api.internal", 7, None, [7]])
-def test_an_allow_list_is_a_list_of_names(hosts):
-    with pytest.raises(TypeError, match=r'"?api\.internal"?'):
-        geomon.instrument("httpx", propagate=hosts)
+@pytest.mark.parametrize("option", ["propagate", "exclude"])
+def test_a_list_of_hosts_is_a_list_of_names(option, hosts):
+    with pytest.raises(TypeError, match=rf'^{option}=.*api\.internal"?'):
+        geomon.instrument("httpx", **{option: hosts})
 
 
 @pytest.mark.parametrize(

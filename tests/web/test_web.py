@@ -170,6 +170,56 @@ def test_a_failing_check_ends_readiness_where_it_is_critical(
     assert "hunter2" not in "".join(answer.text for answer in answers) + served[2].decode()
 
 
+def test_details_are_shown_redacted_and_to_callers_that_are_accepted(
+    registry: CollectorRegistry,
+) -> None:
+    def is_admin(scope: Any) -> bool:
+        return (b"authorization", b"Bearer s3cret") in scope["headers"]
+
+    @geomon.health.check("database")
+    def database() -> dict[str, Any]:
+        return {"pool": 3, "password": "hunter2", "urls": ["postgres://app:hunter2@db/app"]}
+
+    options = geomon.health.HealthOptions(details=is_admin)
+    try:
+        with geomon.configure(registry=registry, console=False, rules=[], health=options):
+            shown, hidden = (
+                asgi(health_app(), "/ready", Authorization=f"Bearer {token}").json()
+                for token in ("s3cret", "other")
+            )
+    finally:
+        geomon.health.unregister("database")
+    details = shown["checks"]["database"]["details"]
+    assert details == {
+        "pool": 3,
+        "password": "[redacted]",
+        "urls": ["postgres://[redacted]@db/app"],
+    }
+    assert hidden["checks"] == {"database": {"status": "ok"}}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_an_alert_that_fires_degrades_the_answer_where_that_is_asked_for(
+    registry: CollectorRegistry, asked: bool
+) -> None:
+    options = geomon.health.HealthOptions(
+        details=True, alerts=asked, memory_above=100, cpu_above=100
+    )
+    with geomon.configure(
+        registry=registry,
+        console=False,
+        rules=[geomon.alerts.AlertRule("Always", "vector(1)")],
+        health=options,
+    ) as handle:
+        before = asgi(health_app(), "/").json()
+        assert handle.alerts is not None
+        handle.alerts.evaluate()
+        after = asgi(health_app(), "/").json()
+    assert (before["status"], before.get("alerts")) == ("healthy", [] if asked else None)
+    assert after["status"] == ("degraded" if asked else "healthy")
+    assert after.get("alerts") == (["Always"] if asked else None)
+
+
 def test_an_unknown_path_and_method_are_said_to_be(registry: CollectorRegistry) -> None:
     with serve(port=0) as server:
         found = [get(server.port, path)[0] for path in ("/", "/metricsx", "/health/other")]

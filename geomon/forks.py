@@ -12,6 +12,10 @@ from typing import Protocol
 _PATIENCE = 1.0
 """Seconds that a fork waits for what is under way; longer, and that hangs."""
 
+_steady = threading.Condition()  # held while a fork is made
+_under_way = 0
+_own = threading.local()  # .count: how many of them are this thread's
+
 
 class Renewed(Protocol):
     """What a fork concerns."""
@@ -21,8 +25,6 @@ class Renewed(Protocol):
 
 
 _owners: weakref.WeakSet[Renewed] = weakref.WeakSet()
-_steady = threading.RLock()
-_forking = threading.local()
 
 
 def renew_in_children(owner: Renewed) -> None:
@@ -32,28 +34,44 @@ def renew_in_children(owner: Renewed) -> None:
 
 @contextmanager
 def no_fork() -> Iterator[None]:
-    """Holds forks off for this moment.
+    """Holds forks off for this moment; any number of threads at once.
 
-    For a thread that takes others' locks, such as that of prometheus-client's shared files: they
-    are not renewed in a child, which would wait for ever at its first tracked call.
+    For a thread that takes others' locks, such as prometheus-client's: they are not renewed in a
+    child, which would wait for ever at its first tracked call.
     """
-    steady = _steady
-    with steady:
+    _count(1)
+    try:
         yield
+    finally:
+        _count(-1)
+
+
+def _count(change: int) -> None:
+    global _under_way
+    with _steady:
+        _own.count = _owned() + change
+        _under_way += change
+        if _under_way == 0:
+            _steady.notify_all()
+
+
+def _owned() -> int:
+    owned: int = getattr(_own, "count", 0)
+    return owned
 
 
 def _before() -> None:
-    _forking.steady = _steady if _steady.acquire(timeout=_PATIENCE) else None
+    _steady.acquire()
+    _steady.wait_for(lambda: _under_way == _owned(), _PATIENCE)
 
 
 def _after_in_parent() -> None:
-    if _forking.steady is not None:
-        _forking.steady.release()
+    _steady.release()
 
 
 def _after_in_child() -> None:
-    global _steady
-    _steady = threading.RLock()
+    global _steady, _under_way
+    _steady, _under_way = threading.Condition(), _owned()
     for owner in list(_owners):
         owner.after_fork()
 
