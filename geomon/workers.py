@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from geomon import losses, registries
+from geomon import forks, losses, registries
 
 if TYPE_CHECKING:
     import psutil
@@ -26,7 +26,8 @@ def look() -> None:
         return
     _looked[own] = looks + 1
     try:
-        workers = _workers()
+        with forks.no_fork():  # it would leave an import of psutil half done in a child
+            workers = _workers()
     except Exception as error:  # the system does not show its processes
         _looked[own] = _LOOKS
         losses.failed("metrics", "workers", error, "whether there are several workers")

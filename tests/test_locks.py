@@ -8,22 +8,21 @@ import subprocess
 import sys
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 
+import geomon
 from geomon import locks
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
-MODULES = [
-    "dispatch",
-    "losses",
-    "sinks.families",
-    "sinks.groups",
-    "sinks.labels",
-    "sinks.store",
-    "tracking.meter",
-]
+PACKAGE = Path(geomon.__file__).parent
+MODULES = sorted(
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+    for file in PACKAGE.rglob("*.py")
+    if "= locks.lock_of(sys.modules[__name__])" in file.read_text()
+)
 FORKED = """
 import importlib, os, signal, sys, threading
 import geomon
@@ -46,6 +45,9 @@ if child == 0:
     with geomon.meter() as meter, geomon.track_ai("chat", model="m"):
         with geomon.track_request("GET", "/"): pass
     losses.count("child", "counted")
+    geomon.instrument("httpx").close()
+    geomon.health.check("own")(lambda: True)
+    geomon.health.health_answer()
     geomon.configure(registry=CollectorRegistry())
     shown = REGISTRY.get_sample_value("ai_requests_total", {"type": "chat", "model": "m"})
     print(meter.calls, shown, losses.counts()["child", "counted"], flush=True)
@@ -55,6 +57,10 @@ done.set()
 thread.join()
 print(status)
 """
+
+
+def test_modules_with_a_lock_are_found() -> None:
+    assert {"dispatch", "health.gauges", "instrumentation", "sinks.store"} < set(MODULES)
 
 
 @needs_fork

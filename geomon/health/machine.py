@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geomon import forks
 from geomon.health.memory import Memory
 
 
@@ -10,7 +11,8 @@ class Machine:
 
     def prepare(self) -> None:
         """Imports psutil: a fork would leave an import by another thread half done in the child."""
-        import psutil  # noqa: F401 - that is all
+        with forks.no_fork():
+            import psutil  # noqa: F401 - that is all
 
     def memory(self) -> Memory:
         """Used is what programs could not get: all that is not available."""
