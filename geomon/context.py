@@ -12,15 +12,39 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import suppress
-from types import CoroutineType, MappingProxyType, TracebackType
-from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+from types import CoroutineType, TracebackType
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
+def _refuse(*args: object, **values: object) -> NoReturn:
+    raise TypeError("what is bound cannot be changed: write geomon.bind(...)")
+
+
+_refused: Any = _refuse
+
+
+class Bound(dict[str, Any]):
+    """What is bound, in a dict that nobody changes: every record made meanwhile carries it.
+
+    Its pickle is a dict of its plain values, so that a record can go to another process.
+    """
+
+    __setitem__ = __delitem__ = __ior__ = _refused
+    clear = pop = popitem = setdefault = update = _refused
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, ({key: value for key, value in self.items() if type(value) in _PLAIN},)
+
+
 bound: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
-    "geomon.bound", default=MappingProxyType({})
+    "geomon.bound",
+    default=Bound(),  # noqa: B039 - nobody changes it
 )
 
 
@@ -39,12 +63,18 @@ def get_context() -> dict[str, Any]:
     return dict(bound.get())
 
 
-class _Layer(NamedTuple):
+class _Layer:
     """One entry of a `bind`, and what restores the values before it."""
 
-    owner: bind
-    token: contextvars.Token[Mapping[str, Any]]
-    outer: _Layer | None
+    __slots__ = ("is_left", "outer", "owner", "token")
+
+    def __init__(
+        self, owner: bind, token: contextvars.Token[Mapping[str, Any]], outer: _Layer | None
+    ) -> None:
+        self.owner = owner
+        self.token = token
+        self.outer = outer
+        self.is_left = False
 
 
 _layer: contextvars.ContextVar[_Layer | None] = contextvars.ContextVar("geomon.layer", default=None)
@@ -65,8 +95,11 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
         self._values = values
 
     def __enter__(self) -> None:
-        token = bound.set(MappingProxyType({**bound.get(), **self._values}))
-        _layer.set(_Layer(self, token, _layer.get()))
+        token = bound.set(Bound(bound.get(), **self._values))
+        outer = _layer.get()
+        while outer is not None and outer.is_left:  # elsewhere: the chain grows from task to task
+            outer = outer.outer
+        _layer.set(_Layer(self, token, outer))
 
     def __exit__(
         self,
@@ -78,6 +111,7 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
         while layer is not None and layer.owner is not self:  # a generator's own block, left open
             layer = layer.outer
         if layer is not None:
+            layer.is_left = True
             _layer.set(layer.outer)
             with suppress(ValueError):  # a copy of the context: the value is not ours to restore
                 bound.reset(layer.token)

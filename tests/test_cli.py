@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pty
 import re
 import selectors
+import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,6 +144,31 @@ def test_totals_as_a_table_and_as_json(logs: Path) -> None:
     assert json.loads(ran.stdout) == {"count": 3, "cost": 0.75}
 
 
+def test_the_columns_of_a_table_stand_below_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "app.json"
+    users = ["u-1", "\u5f20\u4f1f", "x" * 100]  # Chinese characters are two columns wide
+    path.write_text("".join(json.dumps({"user": user, "n": 1234}) + "\n" for user in users))
+    ran = run(path, "--by", "user", "--sum", "n")
+    assert ran.stdout.splitlines() == [
+        "user" + " " * 56 + "  count      n",
+        "u-1" + " " * 57 + "      1  1,234",
+        "\u5f20\u4f1f" + " " * 56 + "      1  1,234",
+        "x" * 100 + "      1  1,234",
+    ]
+
+
+def test_a_table_of_many_groups_is_soon_there(tmp_path: Path) -> None:
+    path = tmp_path / "app.json"
+    path.write_text("".join(f'{{"user_id":"u-{n}","cost":0.5}}\n' for n in range(50_000)))
+    started = time.monotonic()
+    ran = run(path, "--by", "user_id", "--sum", "cost")
+    assert (len(ran.stdout.splitlines()), ran.stderr) == (50_001, "")
+    table = time.monotonic() - started
+    started = time.monotonic()
+    run(path, "--by", "user_id", "--sum", "cost", "--json")
+    assert table < 3 * (time.monotonic() - started)
+
+
 def test_the_standard_input_is_read(logs: Path) -> None:
     assert shown(run("-", "--json", stdin=(logs / "app.json").read_text())) == ["b one", "c"]
 
@@ -263,6 +291,43 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "shown"),
+    [(["--json"], '{"message": "b"}'), (["--sum", "cost", "--json"], '"count"')],
+)
+def test_files_that_cannot_be_read_cost_the_others_nothing(
+    tmp_path: Path, options: list[str], shown: str
+) -> None:
+    (tmp_path / "app.json.3").mkdir()
+    (tmp_path / "app.json.2.gz").write_bytes(gzip.compress(b'{"message": "a"}\n' * 99)[:-9])
+    (tmp_path / "app.json").write_text('{"message": "b"}\n')
+    ran = run(tmp_path, *options)
+    assert (ran.returncode, shown in ran.stdout) == (1, True)
+    first, second = ran.stderr.splitlines()[:2]
+    assert first == f"Error: {tmp_path}/app.json.3: Is a directory"
+    assert second.startswith(f"Error: {tmp_path}/app.json.2.gz: cannot be decompressed: ")
+
+
+def test_without_a_standard_output_it_says_so(logs: Path) -> None:
+    command = shlex.join([*COMMAND, str(logs)])
+    for options in ("", "--json", "--by user_id"):
+        ran = subprocess.run(
+            ["sh", "-c", f"{command} {options} >&-"], capture_output=True, text=True
+        )
+        assert (ran.returncode, ran.stderr) == (1, "Error: the output: Bad file descriptor\n")
+
+
+def test_without_a_standard_error_what_is_said_does_not_get_among_the_records(logs: Path) -> None:
+    with open(logs / "app.json", "a") as file:
+        file.write("broken\n")
+    ran = subprocess.run(
+        ["sh", "-c", f"{shlex.join([*COMMAND, str(logs), '--json'])} 2>&-"],
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, len(ran.stdout.splitlines())) == (0, 4)
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
         (["--where", "duration = 2"], "write == to compare"),
@@ -271,6 +336,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (["--by", "a b"], "names with dots"),
         (["--follow", "--by", "user_id"], "leave out one of them"),
         (["--nonsense"], "No such option"),
+        ([""], "a path is empty: write logs"),
     ],
 )
 def test_what_is_not_understood_is_told_in_one_line(

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import gc
 import inspect
+import pickle
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,22 @@ def test_a_changed_copy_of_the_context_changes_nothing():
     with bind(a=1):
         get_context()["a"] = 2
         assert get_context() == {"a": 1}
+
+
+def test_who_sees_the_context_of_a_call_cannot_change_it(calls):
+    with bind(a=1), track_ai("chat"):
+        pass
+    with pytest.raises(TypeError, match="cannot be changed"):
+        calls[0].context["a"] = 2
+    with pytest.raises(TypeError, match="cannot be changed"):
+        calls[0].context.update(a=2)
+    assert calls[0].context == {"a": 1}
+
+
+def test_what_is_bound_goes_to_another_process_as_plain_values(calls):
+    with bind(a=1, session=object()), track_ai("chat"):
+        pass
+    assert pickle.loads(pickle.dumps(calls[0].context)) == {"a": 1}
 
 
 def test_values_are_restored_after_an_exception():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import gc
 import json
 import logging
@@ -483,9 +484,8 @@ def test_a_snapshot_keeps_neither_exception_nor_frames_nor_arguments_alive() -> 
 def test_a_snapshot_does_not_change_when_the_program_changes_what_it_logged() -> None:
     tags = ["a"]
     argument = {"k": 1}
-    made = record("%s", argument, extra={"tags": tags})
     with geomon.bind(items=tags):
-        snapshot = FORMATTER.snapshot(made)
+        snapshot = FORMATTER.snapshot(record("%s", argument, extra={"tags": tags}))
     tags.append("b")
     argument["k"] = 2
     fields = orjson.loads(FORMATTER.line(snapshot))
@@ -936,10 +936,21 @@ def test_ctrl_c_while_a_record_is_taken_reaches_the_program(own: bool) -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_an_alarm_while_a_record_is_taken_reaches_the_program() -> None:
-    def handler(*args: object) -> None:
+def raise_timeout(*args: object) -> None:
+    raise TimeoutError
+
+
+class Alarm:
+    def __call__(self, *args: object) -> None:
         raise TimeoutError
 
+    ring = __call__
+
+
+@pytest.mark.parametrize(
+    "handler", [raise_timeout, functools.partial(raise_timeout, 1), Alarm(), Alarm().ring]
+)
+def test_an_alarm_while_a_record_is_taken_reaches_the_program(handler: Any) -> None:
     before = signal.signal(signal.SIGINT, handler)
     try:
         with pytest.raises(TimeoutError):

@@ -302,6 +302,32 @@ print(sum(lost().values()))
     assert out == "3\n"
 
 
+@pytest.mark.parametrize("error", ["BrokenPipeError()", "ValueError()"])
+@pytest.mark.parametrize("formatter", ["geomon.logs.JSONFormatter", "logging.Formatter"])
+def test_a_stream_that_raises_shows_nothing_of_a_record(
+    tmp_path: Path, error: str, formatter: str
+) -> None:
+    out = run(
+        class_of_streams
+        + f"""
+import logging.config
+console = {{"class": "geomon.logs.ConsoleHandler", "formatter": "own", "stream": Stream({error})}}
+logging.config.dictConfig({{
+    "version": 1,
+    "formatters": {{"own": {{"()": "{formatter}"}}}},
+    "handlers": {{"console": console}},
+    "root": {{"level": "INFO", "handlers": ["console"]}},
+    "disable_existing_loggers": False,
+}})
+log.info("password=%s", "hunter2")
+logging.getLogger().handlers[0].flush()
+print(lost()["console_failed"])
+""",
+        tmp_path,
+    )
+    assert out in ("1\n", "2\n")  # the warning that says so may be lost too
+
+
 # --- records made by what makes or writes records
 
 
@@ -439,6 +465,25 @@ def test_a_full_queue_drops_and_counts(tmp_path: Path, full: str) -> None:
     assert (flushed, in_order, second) == (True, True, "True 100")
     assert 10 <= written <= 21
     assert lost == {"queue_full": 100 - written}
+
+
+WAITED_FOR = """
+from geomon.logs.writer import Writer
+gate = threading.Event()
+writer = Writer(lambda items: gate.wait())
+writer.put(1)
+def seconds(wait):
+    started = time.monotonic()
+    assert not wait()
+    return round(time.monotonic() - started, 1)
+print(seconds(lambda: writer.flush(0.5)), seconds(lambda: writer.stop(0.7)))
+print(seconds(lambda: writer.stop(0.7)), seconds(lambda: writer.stop(0.7, for_good=True)))
+gate.set()
+"""
+
+
+def test_a_file_that_is_stuck_is_waited_for_once(tmp_path: Path) -> None:
+    assert run(WAITED_FOR, tmp_path).splitlines() == ["0.5 0.2", "0.0 0.0"]
 
 
 def test_waiting_for_room_loses_nothing_where_the_writer_goes_on(tmp_path: Path) -> None:
@@ -613,6 +658,30 @@ def test_every_end_writes_what_waits(tmp_path: Path, end: str, status: int) -> N
         status=status,
     )
     assert messages(tmp_path / "logs") == [str(number) for number in range(1000)]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "os._exit(0)",
+        "os.execv(sys.executable, [sys.executable, '-c', ''])",
+        "os.wait() if os.fork() else (log.info('child'), pipeline.flush(), os._exit(0))",
+    ],
+)
+def test_an_end_that_runs_nothing_loses_nothing_after_a_flush(tmp_path: Path, end: str) -> None:
+    run(
+        f"""
+        pipeline = setup(log_dir="logs", console=False)
+        for number in range(100):
+            log.info("%d", number)
+        pipeline.flush()
+        {end}
+        """,
+        tmp_path,
+    )
+    found = [message for message in messages(tmp_path / "logs") if message != "child"]
+    assert found == [str(number) for number in range(100)]
+    assert ("child" in messages(tmp_path / "logs")) == ("fork" in end)
 
 
 def test_an_uncaught_exception_writes_what_waits_and_itself(tmp_path: Path) -> None:

@@ -275,8 +275,11 @@ def test_where_there_are_no_locks_all_write_to_the_one_file(
     assert contents(tmp_path) == {"app.json": b"1\n2\n"}
 
 
+DEAD = b'{"timestamp":"2026-11-24T18:30:00.000000Z","message":"dead"}\n'
+
+
 def test_the_files_of_an_ended_process_are_taken_over(tmp_path: Path) -> None:
-    (tmp_path / "app.999999.json").write_bytes(b"dead\n")
+    (tmp_path / "app.999999.json").write_bytes(DEAD)
     (tmp_path / "app.999999.json.1").write_bytes(b"long dead\n")
     pid = os.getpid()
     with opened(tmp_path / "app.json") as first, opened(tmp_path / "app.json") as second:
@@ -284,7 +287,7 @@ def test_the_files_of_an_ended_process_are_taken_over(tmp_path: Path) -> None:
         second.write([b"2\n"])
     assert contents(tmp_path) == {
         "app.json": b"1\n",
-        f"app.{pid}.json": b"dead\n2\n",
+        f"app.{pid}.json": DEAD + b"2\n",
         f"app.{pid}.json.1": b"long dead\n",
     }
 
@@ -294,20 +297,36 @@ def test_what_is_taken_over_replaces_nothing_of_ones_own(tmp_path: Path) -> None
     with opened(path) as first, opened(path, max_bytes=2) as second:
         first.write([b"1\n"])
         second.write([b"2\n"])
-        (tmp_path / "app.999999.json").write_bytes(b"dead\n")
+        (tmp_path / "app.999999.json").write_bytes(DEAD)
         (tmp_path / "app.999999.json.1").write_bytes(b"long dead\n")
         second.write([b"3\n"])
     assert contents(tmp_path) == {
         "app.json": b"1\n",
         f"app.{os.getpid()}.json": b"3\n",
         f"app.{os.getpid()}.json.1": b"2\n",
-        "app.999999.json": b"dead\n",
+        "app.999999.json": DEAD,
         "app.999999.json.1": b"long dead\n",
     }
 
 
+@pytest.mark.parametrize("content", [b'{"my":"yearly data"}', b"1;2;3\n", b""])
+def test_files_of_others_that_have_such_a_name_are_left(tmp_path: Path, content: bytes) -> None:
+    for name in ("app.2024.json", "app.20261124.json", "app.2024.json.1"):
+        (tmp_path / name).write_bytes(content)
+    with opened(tmp_path / "app.json") as first, opened(tmp_path / "app.json") as second:
+        first.write([b"1\n"])
+        second.write([b"2\n"])
+    assert contents(tmp_path) == {
+        "app.json": b"1\n",
+        f"app.{os.getpid()}.json": b"2\n",
+        "app.2024.json": content,
+        "app.2024.json.1": content,
+        "app.20261124.json": content,
+    }
+
+
 def test_the_files_of_a_living_process_are_left(tmp_path: Path) -> None:
-    (tmp_path / "app.999999.json").write_bytes(b"alive\n")
+    (tmp_path / "app.999999.json").write_bytes(DEAD)
     (tmp_path / "app.report.json").write_bytes(b"{}")
     with open(tmp_path / "app.999999.json") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -317,7 +336,7 @@ def test_the_files_of_a_living_process_are_left(tmp_path: Path) -> None:
     assert contents(tmp_path) == {
         "app.json": b"1\n",
         f"app.{os.getpid()}.json": b"2\n",
-        "app.999999.json": b"alive\n",
+        "app.999999.json": DEAD,
         "app.report.json": b"{}",
     }
 

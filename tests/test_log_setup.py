@@ -7,14 +7,18 @@ import io
 import json
 import logging
 import logging.config
+import logging.handlers
 import os
+import pickle
 import pty
+import queue
 import re
 import signal
 import subprocess
 import sys
 import threading
 import tty
+import types
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -560,6 +564,17 @@ def test_a_foreign_formatter_on_our_handlers_writes_its_own_lines(tmp_path: Path
     assert (file.read_text(), stream.getvalue()) == ("INFO:hello you:pro\n",) * 2
 
 
+def test_the_lines_of_a_foreign_formatter_are_redacted(tmp_path: Path) -> None:
+    handler = {
+        "class": "geomon.logs.FileHandler",
+        "filename": str(tmp_path / "x.json"),
+        "formatter": "plain",
+    }
+    formatters = {"plain": {"format": "%(message)s password=%(plan)s"}}
+    file = configured(tmp_path, {"handlers": {"x": handler}, "formatters": formatters})
+    assert file.read_text() == "hello you password=[redacted]\n"
+
+
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
@@ -715,6 +730,121 @@ def test_ids_are_those_of_the_moment_of_logging(tmp_path: Path) -> None:
     assert [one.get("request_id") for one in records(tmp_path)] == ["r-1", None]
 
 
+def behind_memory(target: logging.Handler) -> Iterator[logging.Handler]:
+    yield logging.handlers.MemoryHandler(100, target=target)
+
+
+def behind_a_queue(target: logging.Handler) -> Iterator[logging.Handler]:
+    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(records, target)
+    listener.start()
+    yield logging.handlers.QueueHandler(records)
+    listener.stop()
+
+
+def behind_a_pickle(target: logging.Handler) -> Iterator[logging.Handler]:
+    class Pickling(logging.handlers.SocketHandler):
+        def emit(self, record: logging.LogRecord) -> None:
+            with geomon.bind(request_id="of the receiver"):
+                values = pickle.loads(self.makePickle(record)[4:])
+                target.handle(logging.makeLogRecord(values))
+
+    yield Pickling("localhost", 0)
+
+
+def stock_with_our_formatter(path: Path) -> logging.Handler:
+    handler = logging.FileHandler(path)
+    handler.setFormatter(JSONFormatter())
+    return handler
+
+
+@pytest.mark.parametrize("kind", [FileHandler, stock_with_our_formatter])
+@pytest.mark.parametrize("way", [behind_memory, behind_a_queue, behind_a_pickle])
+def test_ids_are_those_of_the_moment_of_logging_behind_the_programs_own_handlers(
+    tmp_path: Path, way: Any, kind: Any
+) -> None:
+    logger, target = logging.Logger("q"), kind(tmp_path / "app.json")
+    for handler in way(target):
+        logger.addHandler(handler)
+        with geomon.bind(request_id="alice", session=object()):
+            logger.info("1")
+        logger.info("2")
+        with geomon.bind(request_id="bob"):
+            logger.error("3")  # which makes a MemoryHandler write
+    target.close()
+    found = [(one["message"], one.get("request_id")) for one in records(tmp_path)]
+    assert found == [("1", "alice"), ("2", None), ("3", "bob")]
+
+
+def test_the_span_is_that_of_the_moment_of_logging_behind_the_programs_own_handlers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module: Any = types.ModuleType("opentelemetry.trace")
+    ids = types.SimpleNamespace(trace_id=1, span_id=1, is_valid=True)
+    module.get_current_span = lambda: types.SimpleNamespace(get_span_context=lambda: ids)
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", module)
+    logger, target = logging.Logger("q"), FileHandler(tmp_path / "app.json")
+    logger.addHandler(logging.handlers.MemoryHandler(100, target=target))
+    logger.info("1")
+    ids.is_valid = False
+    logger.info("2", extra={"list": [1]})
+    ids.is_valid, ids.trace_id = True, 3
+    logger.error("3")
+    target.close()
+    found = [one.get("trace_id", "").lstrip("0") for one in records(tmp_path)]
+    assert found == ["1", "", "3"]
+
+
+OWN_FACTORY = """
+earlier = logging.getLogRecordFactory()
+def own(*args, **kwargs):
+    record = earlier(*args, **kwargs)
+    record.release = "r-17"
+    return record
+logging.setLogRecordFactory(own)
+"""
+
+
+@pytest.mark.parametrize(("before", "after"), [(OWN_FACTORY, ""), ("", OWN_FACTORY)])
+def test_a_record_factory_of_the_programs_own_goes_on(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    code = f"""
+import logging
+{before}
+import geomon
+from geomon.logs import setup
+pipeline = setup(log_dir="logs", console=False)
+{after}
+with geomon.bind(request_id="r-1"):
+    logging.getLogger("app").info("x")
+pipeline.close()
+assert logging.getLogRecordFactory() is own
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), timeout=PATIENCE, check=True
+    )
+    (found,) = records(tmp_path / "logs")
+    assert (found["release"], found["request_id"]) == ("r-17", "r-1")
+
+
+def test_closing_puts_the_record_factory_back(tmp_path: Path) -> None:
+    out = run(
+        """
+        factory = logging.getLogRecordFactory()
+        def stands():
+            return logging.getLogRecordFactory() is factory
+        before = stands()
+        pipeline = setup(log_dir="logs", console=False)
+        during = stands()
+        setup(log_dir=None, console=False).close()
+        print(before, during, stands())
+        """,
+        tmp_path,
+    )
+    assert out == "True False True\n"
+
+
 def test_a_value_is_that_of_the_moment_of_logging(tmp_path: Path) -> None:
     basket = ["apple"]
     with setup(log_dir=tmp_path, console=False):
@@ -786,9 +916,12 @@ def test_client_libraries_write_prompts_only_where_asked(tmp_path: Path) -> None
         assert captured or low <= {"asyncio", "selectors"}
 
 
-def test_a_client_library_that_is_loaded_later_is_held_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["openai.a_module_of_tomorrow", "LiteLLM Router", "LiteLLM Proxy", "LiteLLM"]
+)
+def test_a_client_library_that_is_loaded_later_is_held_too(tmp_path: Path, name: str) -> None:
     with setup(log_dir=tmp_path, console=False):
-        later = logging.getLogger("openai.a_module_of_tomorrow")
+        later = logging.getLogger(name)
         later.setLevel(logging.DEBUG)
         try:
             later.debug("prompt")

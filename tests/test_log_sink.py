@@ -384,7 +384,9 @@ def test_tokens_of_several_models_are_added_and_listed(log: Records) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", [*vars(logging.makeLogRecord({})), "message", "asctime"])
+@pytest.mark.parametrize(
+    "name", [*vars(logging.LogRecord("", 0, "", 0, "", None, None)), "message", "asctime"]
+)
 def test_a_bound_name_that_a_record_has_itself_does_no_harm(log: Records, name: str) -> None:
     with geomon.bind(**{name: "bound"}):
         summarize()

@@ -25,6 +25,7 @@ from geomon.logs.follow import Follower
 from geomon.logs.lines import one_line
 from geomon.logs.readable import colours, readable
 from geomon.logs.reader import Reading, read
+from geomon.logs.safe import safe, safe_json
 from geomon.testing import MovableClock
 
 START = datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
@@ -253,9 +254,38 @@ def test_rotated_files_may_be_compressed(tmp_path: Path) -> None:
     assert messages(tmp_path / "app.json.3.gz", since=at(1)) == ["3"]
 
 
-@pytest.mark.parametrize("damage", [b"no gzip", gzip.compress(b"x" * 999)[:-9]])
-def test_a_damaged_compressed_file_is_an_oserror(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / "app.json.1.gz").write_bytes(damage)
+NUMBERS = [str(n) for n in range(999)]
+WHOLE = gzip.compress("".join(line(n, str(n), id=os.urandom(9).hex()) for n in range(999)).encode())
+
+
+@pytest.mark.parametrize(
+    ("damaged", "least"),
+    [(b"no gzip", 0), (WHOLE[: len(WHOLE) // 2], 400), (WHOLE[:-4], 999), (WHOLE + b"more", 999)],
+)
+def test_a_damaged_compressed_file_costs_what_stands_behind_the_damage(
+    tmp_path: Path, damaged: bytes, least: int
+) -> None:
+    (tmp_path / "app.json.1.gz").write_bytes(damaged)
+    write(tmp_path / "app.json", line(1000, "now"))
+    with read(tmp_path) as reading:
+        *shown, now = [record["message"] for record in reading if not record.broken]
+    assert (shown, now) == (NUMBERS[: len(shown)], "now")
+    assert len(shown) >= least
+    (error,) = reading.unreadable
+    assert error.filename == tmp_path / "app.json.1.gz"
+    assert str(error.strerror).startswith("cannot be decompressed: ")
+
+
+def test_a_file_that_cannot_be_opened_costs_the_others_nothing(tmp_path: Path) -> None:
+    (tmp_path / "app.json.1").mkdir()
+    write(tmp_path / "app.json", line(1, "a"))
+    with read(tmp_path) as reading:
+        assert [record["message"] for record in reading] == ["a"]
+    assert [error.filename for error in reading.unreadable] == [str(tmp_path / "app.json.1")]
+
+
+def test_where_nothing_can_be_read_the_error_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "app.json.1.gz").write_bytes(b"no gzip")
     with pytest.raises(OSError, match="cannot be decompressed"):
         messages(tmp_path)
 
@@ -268,6 +298,11 @@ def test_where_there_are_no_logs_it_says_so(tmp_path: Path) -> None:
         read(tmp_path)
     with pytest.raises(FileNotFoundError, match="no logs here"):
         read(tmp_path / "app.json")
+
+
+def test_an_empty_path_says_what_to_write() -> None:
+    with pytest.raises(ValueError, match="a path is empty: write logs"):
+        read("")
 
 
 def test_more_files_than_are_held_open_at_once(tmp_path: Path) -> None:
@@ -326,6 +361,15 @@ def test_a_line_without_an_end_is_cut_where_memory_would_grow(tmp_path: Path) ->
         found = messages(path)
     assert ("".join(found[:-1]), found[-1]) == ("x" * 5000, "a")
     assert max(map(len, found)) <= 1100
+
+
+def test_of_a_long_broken_line_the_beginning_is_given_and_how_much_was_cut(tmp_path: Path) -> None:
+    path = write(tmp_path / "app.json", "x" * 100_000 + "the end\n")
+    for filters in ({}, {"grep": "the e[n]d"}):
+        with read(path, **filters) as reading:  # type: ignore[arg-type]
+            (record,) = reading
+        assert record["message"] == "x" * 65_536 + "… (34,471 bytes cut)"
+        assert (record.raw, reading.broken) == (b"x" * 65_536, 1)
 
 
 def test_a_broken_line_is_of_the_time_of_the_line_before_it(tmp_path: Path) -> None:
@@ -543,3 +587,23 @@ def test_memory_does_not_grow_with_a_file(tmp_path: Path) -> None:
     ran = subprocess.run(program, capture_output=True, text=True, check=True)
     count, megabytes = map(int, ran.stdout.split())
     assert (count, megabytes < 5) == (200_000, True)
+
+
+def test_memory_does_not_grow_with_a_line(tmp_path: Path) -> None:
+    small, large = write(tmp_path / "small.log", line(1, "a")), tmp_path / "large.log"
+    with open(large, "wb") as file:
+        file.write(b'{"message":"' + b"x" * 40_000_000 + b'"}\n')
+        file.truncate(140_000_000)  # as after a loss of power: zeros
+    program = [sys.executable, "-c", MEMORY, str(small), str(large)]
+    ran = subprocess.run(program, capture_output=True, text=True, check=True)
+    count, megabytes = map(int, ran.stdout.split())
+    assert (count, megabytes < 60) == (17, True)  # pieces of 8 MiB
+
+
+@given(st.text(st.sampled_from("ab\x00\n\u2028\U000e0001\ud800é")))
+def test_a_text_that_is_made_safe_says_what_it_was(text: str) -> None:
+    assert json.loads(safe_json(json.dumps(text, ensure_ascii=False))) == text
+    assert safe(text) == "".join(
+        char if char in "abé" else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )

@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import pprint
 import re
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field, ValidationError
 
 import geomon
 from geomon.logs.formatter import JSONFormatter
@@ -66,7 +71,8 @@ NAMES = (
     *("access_token", "accessToken", "refresh_token", "token", "id_token", "X-Auth-Token"),
     *("secret", "client_secret", "clientSecret", "SECRET_KEY", "aws_secret_access_key"),
     *("cookie", "Set-Cookie", "credentials", "private_key", "passphrase", "X-CSRF-Token"),
-    *("session_token", "jwt", "aws_access_key_id", "signing_key", "sessid"),
+    *("session_token", "jwt", "aws_access_key_id", "signing_key", "sessid", "PHPSESSID"),
+    *("APIkey", "SSHkey", "ACCESSkey", "myAPIkeys", "PASSword", "x.API_KEY"),
 )
 
 NO_NAMES = (
@@ -139,6 +145,29 @@ def test_a_key_of_a_known_shape_is_replaced(secret: str, frame: str) -> None:
         (PEM.replace("\n", "\\n"), GONE),
         ("export OPENAI_API_KEY=abc123", f"export OPENAI_API_KEY={GONE}"),
         ("<password>hunter2</password>", f"<password>{GONE}</password>"),
+        ('<api_key type="x">a b c</api_key>', f'<api_key type="x">{GONE}</api_key>'),
+        ('<add key="password" value="hunter2"/>', f'<add key="password" value="{GONE}"/>'),
+        ("password:      hunter2", f"password:      {GONE}"),
+        ("password      = hunter2 x", f"password      = {GONE} x"),
+        ("Authorization: Token      abc x", f"Authorization: {GONE} x"),
+        ("sent Bearer      abcdef", f"sent Bearer      {GONE}"),
+        ('sent Bearer "abcdef"', f'sent Bearer "{GONE}"'),
+        ("user[password]=hunter2&a=1", f"user[password]={GONE}&a=1"),
+        ("user%5Bpassword%5D=hunter2&a=1", f"user%5Bpassword%5D={GONE}&a=1"),
+        ("APIkey=abc SSHkey=abc PHPSESSID=abc", f"APIkey={GONE} SSHkey={GONE} PHPSESSID={GONE}"),
+        ("Cookie: a=1, b=2", f"Cookie: {GONE}"),
+        ('Cookie: a="x y"; b=2', f"Cookie: {GONE}"),
+        ("Cookie: a=1, Host: h", f"Cookie: {GONE}, Host: h"),
+        ("postgres://bob:p/w@db/x", f"postgres://{GONE}@db/x"),
+        ("postgres://bob:p#w?'x@db/x", f"postgres://{GONE}@db/x"),
+        ('{"name":"DB_PASSWORD","value":"a b"}', f'{{"name":"DB_PASSWORD","value":"{GONE}"}}'),
+        ("V(name='api_key', value='a b')", f"V(name='api_key', value='{GONE}')"),
+        ("{'loc': ('password',), 'input': 'a b'}", f"{{'loc': ('password',), 'input': '{GONE}'}}"),
+        ('{"secret": ["a b", {"c": "d]"}], "n": 1}', f'{{"secret": {GONE}, "n": 1}}'),
+        ("password: (a (b) c)d e", f"password: {GONE} e"),
+        ('{"password": "ab\\"c d", "n": 1}', f'{{"password": "{GONE}", "n": 1}}'),
+        ('[\n "x",\n "--api-key",\n "a b"\n]', f'[\n "x",\n "--api-key",\n "{GONE}"\n]'),
+        ("password=a\\bc\\\\de f", f"password={GONE} f"),
     ],
 )
 def test_a_secret_in_a_text_is_replaced_and_the_rest_stays(text: str, expected: str) -> None:
@@ -173,6 +202,11 @@ ORDINARY = (
     "KeyError: 'name'",
     "3 passed, 1 failed in 0.2s",
     "compass: north",
+    "http://localhost:8000/users/bob@example.com",
+    "{'url':'redis://cache:6379','mail':'bob@example.com'}",
+    '{"name":"MODE","value":"prod"}, {"name":"password","type":"str"}, {"name":"n","value":"1"}',
+    "[auth]: started",
+    "usage: login <user> <file> and go",
 )
 
 
@@ -340,6 +374,19 @@ def test_a_value_under_a_secret_name_is_replaced_whole(value: object) -> None:
         ("tokens: %s (%d)", ("many, many", 3), "tokens: many, many (3)"),
         ("password=%s %s", ("hunter2",), "(with arguments that do not fit)"),
         ("%d is it", ("sk-proj-abcdefgh12345678",), GONE),
+        ("password: %(p)s", ({"p": "correct horse battery"},), f"password: {GONE}"),
+        ("100%% of %(p)s=%(q)s", ({"p": "password", "q": "a b"},), f"100% of password={GONE}"),
+        ("secret: %s", (["a b", "c d"],), f"secret: {GONE}"),
+        ("secret: %r and %s", (deque(["a b"]), "c d"), f"secret: '{GONE}' and c d"),
+        ("%s: %s", (b"api_key", ["a b", "c"]), f"b'api_key': {GONE}"),
+        ("%s: %s", ("the api key", "a b"), f"the api key: {GONE}"),
+        ("%s %s", ("sent password:", "a b"), f"sent password: {GONE}"),
+        ("%d tokens, token: %s", (Fraction(7, 2), "a b"), f"3 tokens, token: {GONE}"),
+        ("ftp://bob:%s@h/x", ("a b/c",), f"ftp://{GONE}@h/x"),
+        ("body %r", (json.dumps({"password": 'ab"hunter2'}),), f'{{"password": "{GONE}"}}'),
+        ("body %s", (json.dumps({"password": 'ab"hunter2'}).encode(),), f'"{GONE}"}}'),
+        (json.dumps(json.dumps({"password": 'a"hunter2'})), (), f'\\"{GONE}\\"'),
+        ("%s changed by %s", ("password", "bob"), "password changed by bob"),
     ],
 )
 def test_a_secret_in_a_message_or_its_arguments_is_replaced(
@@ -359,12 +406,49 @@ def test_headers_as_servers_keep_them_are_redacted() -> None:
     ]
 
 
-def test_an_entry_that_names_its_secret_is_redacted() -> None:
-    entries = [{"name": "API_KEY", "value": "abc"}, {"name": "HOME", "value": "/root"}]
-    assert written(FORMATTER, "x", env=entries)["env"] == [
-        {"name": "API_KEY", "value": GONE},
-        {"name": "HOME", "value": "/root"},
-    ]
+@pytest.mark.parametrize(
+    ("name", "value"), [("name", "value"), ("Name", "Value"), ("key", "value"), ("header", "value")]
+)
+def test_an_entry_that_names_its_secret_is_redacted(name: str, value: str) -> None:
+    secret, other = {name: "API_KEY", value: "a b"}, {name: "HOME", value: "/root"}
+    fields = written(FORMATTER, "got %s", [secret, other], env=[secret, other])
+    assert fields["env"] == [{name: "API_KEY", value: GONE}, other]
+    assert fields["message"] == f"got {fields['env']}"
+    assert "a b" not in line_of(FORMATTER, json.dumps([secret, other]))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (["cmd", "--api-key", "a b", "x"], ["cmd", "--api-key", GONE, "x"]),
+        (["cmd", "--password", "--verbose"], ["cmd", "--password", "--verbose"]),
+        (["cmd", "--api-key=abc", "x"], ["cmd", f"--api-key={GONE}", "x"]),
+        (("password", "a b"), ["password", GONE]),
+        ((b"cookie", b"a b"), ["cookie", GONE]),
+        (["reset the password today", "bob"], ["reset the password today", "bob"]),
+        (["token", 3], ["token", 3]),
+        (["user", "password", "mail"], ["user", "password", "mail"]),
+    ],
+)
+def test_an_item_behind_its_secret_name_is_redacted(value: object, expected: list[Any]) -> None:
+    assert written(FORMATTER, "x", value=value)["value"] == expected
+
+
+class Account(BaseModel):
+    password: str = Field(pattern="^[a-z]{20}$")
+    size: int = 0
+
+
+@pytest.mark.parametrize("password", ["hunter2", 'hunter2 "x"', {"a": "hunter2"}])
+def test_an_input_that_pydantic_refused_is_redacted_by_its_field(password: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Account.model_validate({"password": password, "size": "many"})
+    error = caught.value
+    made = record("%s", error, exc_info=error, extra={"error": error, "errors": error.errors()})
+    line = FORMATTER.format(made)
+    assert "hunter2" not in line
+    assert "input_value='many'" in line
+    assert "hunter2" not in line_of(FORMATTER, f"no: {error.errors()}")
 
 
 secrets = st.sampled_from([secret for secret in SHAPES if len(secret) < 60])
@@ -420,6 +504,63 @@ def test_a_secret_planted_anywhere_is_never_in_the_line(
         made.exc_info = (ValueError, error, None)
     for formatter in (FORMATTER, JSONFormatter(limits=Limits(size=2048, text=64))):
         assert secret not in formatter.format(made)
+
+
+words = st.from_regex("Zq[A-Za-z0-9]{4,8}", fullmatch=True)
+joins = st.text("\"'\\ ,;:/#?&=@[]{}()<>%-\n", max_size=4)
+EXTRA: dict[str, Callable[[str, str], Any]] = {
+    "itself": lambda name, secret: {name: secret},
+    "dict": lambda name, secret: {"value": {"a": [{name: secret, "b": 1}]}},
+    "list": lambda name, secret: {"value": {name: [secret, {"a": (secret,)}]}},
+    "pair": lambda name, secret: {"value": (name, secret)},
+    "pairs": lambda name, secret: {"value": [("a", "b"), [name.encode(), secret.encode()]]},
+    "entry": lambda name, secret: {"value": [{"Name": name, "Value": secret}]},
+    "command": lambda name, secret: {"value": ["run", f"--{name}", secret, "x"]},
+    "json": lambda name, secret: {"value": json.dumps({"a": {name: secret}, "b": 1})},
+    "repr": lambda name, secret: {"value": repr({"a": [{name: [secret, secret]}], "b": 1})},
+}
+MESSAGE: dict[str, Callable[[str, str], tuple[Any, ...]]] = {
+    "argument": lambda name, secret: (f"{name}=%s x", secret),
+    "arguments": lambda name, secret: ("%s: %r", name, secret),
+    "mapping": lambda name, secret: (f"{name}: %(a)s", {"a": secret}),
+    "dict": lambda name, secret: ("got %s", {"a": {name: {"b": secret}}}),
+    "list": lambda name, secret: (f"%s {name}: %s", [1], [secret, "b"]),
+    "pair": lambda name, secret: ("%s", [(name, secret)]),
+    "itself": lambda name, secret: ({name: secret, "a": 1},),
+    "entry": lambda name, secret: (json.dumps({"name": name, "value": secret, "a": 1}),),
+    "json": lambda name, secret: (json.dumps({"a": 1, name: secret, "b": 2}),),
+    "json list": lambda name, secret: (json.dumps({name: [secret, {"a": secret}]}),),
+    "pretty": lambda name, secret: (json.dumps(["a", f"--{name}", secret], indent=2),),
+    "printed": lambda name, secret: (pprint.pformat({name: secret, "a": "b" * 80}),),
+    "repr": lambda name, secret: (f"got {{'a': 1, {name!r}: {secret!r}}}",),
+    "json in json": lambda name, secret: (json.dumps([json.dumps({name: secret, "a": 1})]),),
+    "json thrice": lambda name, secret: (json.dumps(json.dumps(json.dumps({name: secret}))),),
+    "repr of json": lambda name, secret: ("%r", json.dumps({name: secret, "a": 1})),
+    "bytes": lambda name, secret: ("%s", json.dumps({name: secret}).encode()),
+    "json of repr": lambda name, secret: (json.dumps(repr({name: secret})),),
+}
+UNQUOTED = ("argument", "mapping")  # only the arguments tell where such a value ends
+
+
+@given(st.sampled_from(NAMES), words, joins, words, st.sampled_from(sorted(EXTRA)))
+def test_the_value_of_a_secret_name_is_never_left_in_part_in_an_extra(
+    name: str, word: str, join: str, last: str, form: str
+) -> None:
+    line = line_of(FORMATTER, "x", **EXTRA[form](name, word + join + last))
+    assert word not in line
+    assert last not in line
+
+
+@given(st.sampled_from(NAMES), words, joins, words, st.sampled_from(sorted(MESSAGE)))
+def test_the_value_of_a_secret_name_is_never_left_in_part_in_a_message(
+    name: str, word: str, join: str, last: str, form: str
+) -> None:
+    made = MESSAGE[form](name, word + join + last)
+    line = line_of(FORMATTER, *made)
+    assert word not in line
+    assert last not in line
+    error = FORMATTER.format(record("x", exc_info=ValueError(record(*made).getMessage())))
+    assert form in UNQUOTED or (word not in error and last not in error)
 
 
 def test_a_secret_in_a_line_of_code_is_replaced() -> None:
@@ -497,13 +638,34 @@ def test_a_secret_at_the_edge_of_what_is_looked_at_is_not_left_in_half() -> None
             "?key=",
         ),
         *("{'password': ", "\\\\\\'", "AKIA", "9:AA", "%3D", "password:\n", "é", "A-", "aA"),
+        *("token" + " " * 50, '"token", ', "\\n", "\n input_value=", "a]", "<token a>", "://a:b'"),
+        *('name="token"', "loc':('", "[", "password={'", 'cookie: a="x;', "a=1, ", 'Bearer "'),
     ],
 )
 def test_a_megabyte_of_anything_is_done(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
     DEFAULT.text(text)
-    DEFAULT.text("password=" + text)
+    for before in ("password=", "{'password': [", "Cookie: ", "<value> name='token' "):
+        DEFAULT.text(before + text)
     DEFAULT.is_secret_key(text)
+
+
+@pytest.mark.parametrize(("number", "size"), [(20, 1_000_000), (500, 1_200), (5_000, 10)])
+@pytest.mark.parametrize("last", ["a b", ["a b"]])
+def test_redacting_many_arguments_takes_no_longer_than_a_few_pages(
+    number: int, size: int, last: object
+) -> None:
+    class Counting(Redactor):
+        read = 0
+
+        def text(self, text: str) -> str:
+            self.read += len(text)
+            return super().text(text)
+
+    redactor = Counting()
+    args = (*["word " * (size // 5)] * number, last)
+    line_of(JSONFormatter(redactor=redactor), "password=x" + " %s" * len(args), *args)
+    assert redactor.read < 200_000
 
 
 def test_a_credential_in_base64_is_one_by_what_it_holds() -> None:

@@ -126,6 +126,60 @@ def test_a_hook_of_the_program_is_called_too(monkeypatch: pytest.MonkeyPatch) ->
     assert sys.excepthook is own
 
 
+REPLACED = """logging.config.dictConfig({
+    "version": 1,
+    "handlers": {"own": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["own"]},
+})"""
+
+
+@pytest.mark.parametrize(
+    "silenced",
+    [
+        REPLACED,
+        "logging.disable(logging.CRITICAL)",
+        "pipeline.close(); pipeline = setup(log_dir=None, console=False, take_over=['uncaught'])",
+        "pipeline.close(); pipeline = setup(log_dir='/proc/no', console=False, "
+        "take_over=['uncaught'])",
+        "pipeline.handler.addFilter(lambda record: False)",
+        "logging.getLogger().handlers.insert(0, Raising())",
+    ],
+)
+@pytest.mark.parametrize("where", ["1 / 0", "run = threading.Thread(target=lambda: 1 / 0).start()"])
+def test_an_exception_of_which_no_record_is_written_is_printed(
+    tmp_path: Path, silenced: str, where: str
+) -> None:
+    program = f"""
+import logging.config, threading
+from geomon.logs import setup
+class Raising(logging.Handler):
+    def emit(self, record):
+        raise KeyError(record.name)
+pipeline = setup(console=False, take_over=["uncaught"])
+{silenced}
+{where}
+"""
+    ended = run(program, tmp_path)
+    assert ended.returncode == (1 if where == "1 / 0" else 0)
+    assert ended.stderr.count("ZeroDivisionError: division by zero") == 1
+
+
+def test_an_exception_that_one_destination_has_is_not_printed_too(tmp_path: Path) -> None:
+    ended = run(
+        """
+        from geomon.logs import setup
+        setup(log_dir="/proc/no", style="json", take_over=["uncaught"])
+        1 / 0
+        """,
+        tmp_path,
+    )
+    assert [json.loads(line)["level"] for line in ended.stderr.splitlines()] == [
+        "CRITICAL",
+        "WARNING",  # the files are lost
+        "WARNING",
+    ]
+
+
 @pytest.mark.parametrize(
     ("what", "says"),
     [
@@ -255,6 +309,21 @@ def test_an_access_line_of_uvicorn_carries_the_request_id(tmp_path: Path, way: s
     assert [line[:1] for line in console] == ["{"]  # once, and as JSON
 
 
+@pytest.mark.parametrize("way", ["command", "from within"])
+def test_access_lines_that_uvicorn_was_told_to_leave_out_stay_out(tmp_path: Path, way: str) -> None:
+    port = free_port()
+    (tmp_path / "service.py").write_text(FROM_WITHIN.replace("(app, ", "(app, access_log=False, "))
+    command = [sys.executable, "service.py", str(port)]
+    if way == "command":
+        command = [sys.executable, "-m", "uvicorn", "service:app", "--port", str(port)]
+        command.append("--no-access-log")
+    with serving(command, tmp_path, port):
+        assert [get(port, "/a"), get(port, "/fail")] == [200, 500]
+    assert access_lines(tmp_path, "uvicorn.access") == []
+    assert access_lines(tmp_path, "uvicorn.error") != []
+    assert "GET /a" not in (tmp_path / "output.txt").read_text()
+
+
 def test_an_access_line_of_gunicorn_carries_the_request_id(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "service.py").write_text(WSGI)
@@ -265,6 +334,18 @@ def test_an_access_line_of_gunicorn_carries_the_request_id(tmp_path: Path) -> No
     found = access_lines(tmp_path, "gunicorn.access")
     assert sorted(line["request_id"] for line in found) == [f"r-{number}" for number in range(6)]
     assert "GET /0" not in (tmp_path / "output.txt").read_text()  # console=False is meant
+
+
+def test_a_logger_that_a_server_switched_off_stays_off_after_close() -> None:
+    import logging
+
+    access = logging.getLogger("uvicorn.access")
+    try:
+        with setup(console=False, take_over=["uvicorn"]):
+            access.handlers, access.propagate = [], False  # as uvicorn's --no-access-log does
+        assert (access.handlers, access.propagate) == ([], False)
+    finally:
+        access.propagate = True
 
 
 def test_a_logger_has_its_handlers_back_after_close() -> None:

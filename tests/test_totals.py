@@ -48,6 +48,25 @@ def test_several_fields_paths_and_lists_make_groups() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("by", "sums", "row"),
+    [
+        (["count"], [], {"by_count": 7, "count": 1}),
+        ([], ["count"], {"count": 1, "sum_count": 7}),
+        (["cost"], ["cost"], {"by_cost": 2, "count": 1, "cost": 2}),
+        (["count", "by_count"], [], {"by_by_count": 7, "by_count": 9, "count": 1}),
+        (["count"], ["count", "cost"], {"by_count": 7, "count": 1, "sum_count": 7, "cost": 2}),
+        (["sum_count"], ["count"], {"by_sum_count": 3, "count": 1, "sum_count": 7}),
+    ],
+)
+def test_a_row_loses_nothing_where_names_meet(
+    by: list[str], sums: list[str], row: dict[str, Any]
+) -> None:
+    record = {"count": 7, "cost": 2, "by_count": 9, "sum_count": 3}
+    (total,) = totals([record], by, sums)
+    assert total.row() == row
+
+
 def test_a_number_and_its_text_are_one_user_and_null_is_none() -> None:
     records: list[dict[str, Any]] = [{"id": 7}, {"id": "7"}, {"id": None}, {}, {"id": 2**80}]
     groups = [total.group["id"] for total in totals(records, by=["id"], sums=[])]

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from geomon.cli.output import Output, discard, quiet_end
+from geomon.cli.output import Output, discard, quiet_end, say
 from geomon.logs.lines import one_line
 from geomon.logs.readable import paint_for, readable
 from geomon.logs.reader import Reading, read
 from geomon.logs.totals import USUAL, Total, totals
 
 ENDS = (
-    "Exit codes: 0 all that was asked for is shown, be it nothing; 1 there are no logs, or they "
-    "cannot be read; 2 an option is not understood; 130 Ctrl-C, without --follow."
+    "Exit codes: 0 all that was asked for is shown, be it nothing; 1 there are no logs, or some of "
+    "them cannot be read; 2 an option is not understood; 130 Ctrl-C, without --follow."
 )
 _AGO = "2026-11-24T18:30:00Z, 2026-11-24, or how long ago: 15m, 2h, 1d"
 
@@ -102,9 +102,12 @@ def _show(
     except KeyboardInterrupt:
         raise typer.Exit(0 if follow else 130) from None
     except OSError as error:
-        raise _failed(error) from None
+        if error not in reading.unreadable:
+            raise _failed(error) from None
     finally:
-        _say_broken(reading.broken)
+        _say_what_is_missing(reading)
+    if reading.unreadable:
+        raise typer.Exit(1)
 
 
 def _show_records(output: Output, reading: Reading, json: bool) -> None:
@@ -121,27 +124,30 @@ def _totals(reading: Reading, by: list[str] | None, sums: list[str] | None) -> l
 
 
 def _show_totals(output: Output, found: list[Total], json: bool) -> None:
-    from geomon.cli.tables import rows_of_json, show_table  # Rich is a tenth of the start
+    from geomon.cli.tables import lines_of_table, rows_of_json  # Rich is a tenth of the start
 
     if json:
-        for row in rows_of_json(found):
-            output.line(row)
-    elif found:
-        show_table(found)
+        lines = rows_of_json(found)
+    else:
+        lines = lines_of_table(found, paint_for(sys.stdout)) if found else ()
+    for line in lines:
+        output.line(line)
 
 
-def _say_broken(count: int) -> None:
-    if count:
-        print(f"{count:,} broken line{'s' if count > 1 else ''} (not JSON)", file=sys.stderr)
+def _say_what_is_missing(reading: Reading) -> None:
+    for error in reading.unreadable:
+        say(f"Error: {error.filename}: {error.strerror}")
+    if count := reading.broken:
+        say(f"{count:,} broken line{'s' if count > 1 else ''} (not JSON)")
 
 
 def _wrong(text: str) -> typer.Exit:
-    print(f"Error: {text}\nTry 'geomon logs --help' for help.", file=sys.stderr)
+    say(f"Error: {text}\nTry 'geomon logs --help' for help.")
     return typer.Exit(2)
 
 
 def _failed(error: OSError) -> typer.Exit:
     if error.filename is None:
         discard()
-    print(f"Error: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+    say(f"Error: {error.filename or 'the output'}: {error.strerror}")
     return typer.Exit(1)

@@ -1,30 +1,33 @@
-"""Totals as a table for people."""
+"""Totals as a table for people, and as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.cells import cell_len
 
+from geomon.logs.readable import Paint
 from geomon.logs.safe import safe, safe_json
 from geomon.logs.totals import Total
 
+_WIDEST = 60  # a longer text moves the numbers of its own row only
 
-def show_table(found: Sequence[Total]) -> None:
-    """Prints one row a group."""
-    console, first = Console(), found[0]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in first.group:
-        table.add_column(Text(safe(name)), overflow="fold")
-    for name in ("count", *first.sums):
-        table.add_column(Text(safe(name)), justify="right", no_wrap=True)
-    for total in found:
-        table.add_row(*_cells(total))
-    console.print(table, soft_wrap=not console.is_terminal)
+
+def lines_of_table(found: Sequence[Total], paint: Paint) -> Iterator[str]:
+    """A line of names, then one a group."""
+    names = [safe(name) for name in found[0].row()]
+    rows = [names, *map(_cells, found)]
+    groups = len(found[0].group)
+    widths = [min(max(map(_width, column)), _WIDEST) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        spaces = [" " * (width - _width(text)) for text, width in zip(row, widths, strict=True)]
+        line = "  ".join(
+            text + space if column < groups else space + text
+            for column, (text, space) in enumerate(zip(row, spaces, strict=True))
+        )
+        yield line if number else paint(line, "header")
 
 
 def rows_of_json(found: Iterable[Total]) -> Iterable[str]:
@@ -32,9 +35,9 @@ def rows_of_json(found: Iterable[Total]) -> Iterable[str]:
     return (safe_json(json.dumps(total.row(), ensure_ascii=False)) for total in found)
 
 
-def _cells(total: Total) -> list[Text]:
-    groups = [Text(_group(value)) for value in total.group.values()]
-    return [*groups, *(Text(_number(value)) for value in (total.count, *total.sums.values()))]
+def _cells(total: Total) -> list[str]:
+    groups = [_group(value) for value in total.group.values()]
+    return [*groups, *(_number(value) for value in (total.count, *total.sums.values()))]
 
 
 def _group(value: Any) -> str:
@@ -47,3 +50,8 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6f}"
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return len(text) if text.isascii() else cell_len(text)

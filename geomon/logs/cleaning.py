@@ -11,6 +11,7 @@ from geomon.logs.escaping import valid
 from geomon.logs.interrupts import from_signal
 from geomon.logs.limits import Limits
 from geomon.logs.redaction import DEFAULT, Redactor
+from geomon.logs.secret_places import after_names, is_secret_value, named_by
 from geomon.logs.showing import NUMBERS, Entries, Items, Scalar, class_name, shown, text_of
 
 _NODE = 8  # what a value costs beside its characters: quotes, a colon, a comma
@@ -147,45 +148,43 @@ class Cleaner:
             return "… (nested too deep)"
         self._open.add(id(value))
         try:
-            return self._mapping(content) if isinstance(content, Entries) else self._list(content)
+            if isinstance(content, Entries):
+                return self._mapping(content)
+            return self._list(content, ordered=not issubclass(type(value), set | frozenset))
         finally:
             self._open.discard(id(value))
 
     def _mapping(self, entries: Entries) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        named = _name_of(entries.pairs)
+        named, is_secret_key = named_by(entries.pairs), self._redactor.is_secret_key
         for key, value in entries.pairs:
             if self.left <= 0:
                 break
             name = unused(self.key(key), result)
-            secret = self.hides(text_of_key(key), value) or (
-                named is not None
-                and type(key) is str
-                and key == "value"
-                and self.hides(named, value)
-            )
-            result[name] = self._redactor.replacement if secret else self.value(value)
+            secret = is_secret_key(text_of_key(key)) or is_secret_value(key, named, is_secret_key)
+            result[name] = self._unless(secret, value)
         if entries.total > len(result):
             self.cut = True
             result[unused("…", result)] = f"({entries.total - len(result)} keys cut)"
         return result
 
-    def _list(self, items: Items) -> list[Any]:
+    def _list(self, items: Items, ordered: bool) -> list[Any]:
         result: list[Any] = []
-        for item in items.items:
+        hidden = after_names(items.items, self._redactor.is_secret_key) if ordered else set()
+        for place, item in enumerate(items.items):
             if self.left <= 0:
                 break
-            result.append(self._pair(item) if _is_pair(item) else self.value(item))
+            result.append(self._unless(place in hidden, item))
         if items.total > len(result):
             self.cut = True
             result.append(f"… ({items.total - len(result)} items cut)")
         return result
 
-    def _pair(self, pair: Any) -> Any:
-        """A header as servers keep them: `(b"authorization", b"...")`."""
-        if self.hides(text_of_key(pair[0]), pair[1]):
-            return [self.value(pair[0]), self._redactor.replacement]
-        return self.value(pair)
+    def _unless(self, secret: bool, value: object) -> Any:
+        """The value, unless it is a secret's, and no number."""
+        if secret and not issubclass(type(value), NUMBERS):
+            return self._redactor.replacement
+        return self.value(value)
 
 
 def cleaned(values: dict[str, Any]) -> dict[str, Any]:
@@ -211,22 +210,6 @@ def text_of_key(key: object) -> str:
     if type(key) is bytes:
         return key.decode("latin-1")
     return text_of(key)
-
-
-def _is_pair(item: object) -> bool:
-    return (
-        type(item) in (tuple, list)
-        and len(item) == 2  # type: ignore[arg-type]
-        and type(item[0]) in (str, bytes)  # type: ignore[index]
-    )
-
-
-def _name_of(pairs: list[tuple[Any, Any]]) -> str | None:
-    """The name in an entry that is written as `{"name": "api_key", "value": "..."}`."""
-    for key, value in pairs[:8]:
-        if type(key) is str and key in ("name", "key") and type(value) is str:
-            return value
-    return None
 
 
 def _not_finite(value: float) -> str:

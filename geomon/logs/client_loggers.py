@@ -18,6 +18,8 @@ CLIENTS = (
     "ollama",
     "litellm",
     "LiteLLM",
+    "LiteLLM Proxy",
+    "LiteLLM Router",
     "langchain",
     "langchain_core",
     "langchain_openai",

@@ -1,4 +1,4 @@
-"""Whatever way a process ends or forks, what waits is written once.
+"""Whatever way a process ends or forks, what waits is written once; but for kills and `os._exit`.
 
 - At exit: flushed; what is logged later, by a destructor, is written at once.
 - At a fork: nothing is half written. The child has a new queue and new files; what waited is the

@@ -2,7 +2,8 @@
 
 The first process holds `app.json` by a lock (`flock`), others write `app.<pid>.json` beside it,
 and take over what a process that has ended left behind, so that there are never more files than
-processes. Where a system has no `flock`, all write to the one file.
+processes. A file of such a name that does not begin as a record of geomon's is somebody else's, and
+left alone. Where a system has no `flock`, all write to the one file.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ else:
 
 _OPEN: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 _MOST_FILES: Final = 100  # of one process that has as many handlers for one file
+_BEGINNING: Final = b'{"timestamp":"'  # of a record's line
 _PATIENCE = 60.0  # seconds until a rotation that failed is tried again
 
 
@@ -151,7 +153,7 @@ class RotatingFile:
             except OSError:
                 continue
             try:
-                if _locked(fd) and _is(fd, path):
+                if _is_of_records(fd) and _locked(fd) and _is(fd, path):
                     pairs = zip(self._with_backups(path), self._with_backups(own), strict=True)
                     for theirs, ours in reversed(list(pairs)):
                         _rename(theirs, ours)
@@ -224,6 +226,10 @@ def _is(fd: int, path: Path) -> bool:
         return False
     opened = os.fstat(fd)
     return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+def _is_of_records(fd: int) -> bool:
+    return os.pread(fd, len(_BEGINNING), 0) == _BEGINNING
 
 
 def _with_pid(path: Path) -> Path:

@@ -75,4 +75,7 @@ def _written(scan: Scan) -> list[Item]:
         emptied = scan.file.restarted()
     except FileNotFoundError:  # it was not open, and is gone
         return []
+    except OSError as error:
+        scan.file.failure = error
+        return []
     return (scan.rest() if emptied else []) + scan.fresh()

@@ -13,6 +13,7 @@ import orjson
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from geomon import losses
+from geomon.logs import carrying
 from geomon.logs.assembly import Assembly, same, time_of
 from geomon.logs.cleaning import Cleaner
 from geomon.logs.escaping import escaped, valid
@@ -41,8 +42,10 @@ _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_SUBCLASS
 class JSONFormatter(OrjsonFormatter):
     """Writes a record as one JSON line: always valid, of bounded size, without secrets.
 
-    Works in any set-up of `logging`, `logging.config.dictConfig` included, on any handler. Extras
-    whose names begin with an underscore are private, and not written.
+    Works in any set-up of `logging`, `logging.config.dictConfig` included, on any handler; but the
+    standard library's handlers show a record that they cannot write on stderr, in clear. Extras
+    whose names begin with an underscore are private, and not written. From the first formatter on,
+    every record of the program carries what is bound where it is made.
 
     Args:
         fmt: Only None: the fields are fixed.
@@ -61,7 +64,7 @@ class JSONFormatter(OrjsonFormatter):
     """
 
     snapshot: Callable[[logging.LogRecord], Snapshot]
-    """Takes what a record says, in its caller's thread; the record stays as it is."""
+    """Takes what a record says, so that it can be written later; the record stays as it is."""
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class JSONFormatter(OrjsonFormatter):
         self._alone = self._redactor.has_own_patterns  # they may look at where a text begins
         self._place = process or thread
         self.snapshot = Taker(self._redactor, self._limits, thread).snapshot
+        carrying.begin(self)
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line, without a newline."""

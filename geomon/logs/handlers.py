@@ -27,7 +27,7 @@ _depth = threading.local()  # one for all handlers: such a record comes to each 
 
 
 class _Line:
-    """A record that a formatter of the program's own made a text of."""
+    """A record that a formatter of the program's own made a text of, not redacted yet."""
 
     __slots__ = ("levelno", "text")
 
@@ -67,7 +67,7 @@ class Lines:
 
     def _line(self, item: Item) -> bytes:
         if isinstance(item, _Line):
-            return item.text.encode("utf-8", "backslashreplace") + b"\n"
+            return self.formatter.redact(item.text).encode("utf-8", "backslashreplace") + b"\n"
         return self.formatter.line(item)
 
 

@@ -45,4 +45,6 @@ def _handler_code(number: int) -> CodeType | None:
         handler = handler.func
     handler = getattr(handler, "__func__", handler)
     code = getattr(handler, "__code__", None)
+    if code is None and callable(handler):  # an object with a __call__
+        code = getattr(type(handler).__call__, "__code__", None)
     return code if isinstance(code, CodeType) else None

@@ -15,8 +15,9 @@ class Record(dict[str, Any]):
     """A record as it was written: its fields, in the order of the line.
 
     Attributes:
-        raw: The line itself, without its end.
-        broken: Whether the line is not a JSON object; its text is the only field, `message`.
+        raw: The line itself, without its end; of a broken one at most 64 KiB.
+        broken: Whether the line is not a JSON object; its text is the only field, `message`, and
+            says how much of it was cut.
     """
 
     __slots__ = ("broken", "raw")
@@ -29,9 +30,17 @@ class Record(dict[str, Any]):
         self.broken = broken
 
 
+SHOWN = 64 * 1024
+"""How many bytes of a line that is not JSON are kept."""
+
+
 def broken(raw: bytes) -> Record:
-    """The record of a line that is not JSON."""
-    return Record({"message": raw.decode(errors="backslashreplace")}, raw, broken=True)
+    """The record of a line that is not JSON; its text says how much of it was cut."""
+    shown = raw[:SHOWN]
+    text = shown.decode(errors="backslashreplace")
+    if len(raw) > SHOWN:
+        text += f"… ({len(raw) - SHOWN:,} bytes cut)"
+    return Record({"message": text}, shown, broken=True)
 
 
 def parse(line: bytes) -> dict[str, Any] | None:

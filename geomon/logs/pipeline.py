@@ -7,9 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 
 from geomon import dispatch
-from geomon.logs import client_loggers, exits
+from geomon.logs import carrying, client_loggers, exits
 from geomon.logs.handlers import QueuedHandler
 from geomon.logs.takeover import TakeOver, checked, taken_over
+from geomon.logs.uncaught import Written
 
 
 class Pipeline:
@@ -19,8 +20,9 @@ class Pipeline:
     does not, and nothing is changed.
     """
 
-    def __init__(self, handler: QueuedHandler, hold: bool) -> None:
+    def __init__(self, handler: QueuedHandler, hold: bool, written: Written) -> None:
         self.handler = handler
+        self._written = written
         self.closed = dispatch.disabled
         self._undo: list[Callable[[], None]] = []
         if not self.closed:
@@ -30,23 +32,28 @@ class Pipeline:
         """Lets the records of others come here, once and in this form.
 
         Args:
-            *what: `"uncaught"`: exceptions that end the program or a thread. `"uvicorn"`,
+            *what: `"uncaught"`: exceptions that end the program or a thread, instead of Python's
+                traceback, which is printed where no record could be written. `"uvicorn"`,
                 `"gunicorn"`, `"fastapi"`: the server's own loggers lose their handlers, so that an
-                access line is JSON and carries the request id.
+                access line is JSON and carries the request id that is bound while it is logged. A
+                logger that the server has switched off stays off.
 
         Raises:
             ValueError: it is none of these.
         """
         names = checked(what)
         if not self.closed:
-            self._undo += taken_over(names)
+            self._undo += taken_over(names, self._written)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Waits until what was logged before is written; False where `timeout` s did not do."""
         return self.handler.flush(timeout)
 
     def close(self) -> None:
-        """Writes what waits, and undoes what the set-up changed. Can be repeated."""
+        """Writes what waits, and undoes what the set-up changed. Can be repeated.
+
+        A file that is stuck is waited for 5 seconds.
+        """
         if self.closed:
             return
         self.closed = True
@@ -68,6 +75,8 @@ class Pipeline:
         self.close()
 
     def _set_up(self, root: logging.Logger, hold: bool) -> None:
+        formatter = self.handler.formatter
+        self._undo.append(lambda: carrying.end(formatter))
         self._lower_level(root, self.handler.level)
         if hold:
             earlier = client_loggers.hold()

@@ -37,6 +37,7 @@ LOOKS = {
     "place": "2",
     "error": "31",
     "broken": "35",
+    "header": "1",
 }
 """The parameters of ECMA-48's SGR, the eight colours that every terminal has."""
 

@@ -6,6 +6,7 @@ import heapq
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 
@@ -43,7 +44,9 @@ def read(
 
     A line that is not a JSON object is given as a record with `broken` set, in its place in the
     file, as long as no `level` or `where` is asked for, and what else is looked for stands in it.
-    Files are read in blocks: memory does not grow with them.
+    A file that cannot be read, or not to its end, as a damaged compressed one, ends where it can be
+    read no further, and stands in `Reading.unreadable`. Files are read in blocks: memory does not
+    grow with them.
 
     Args:
         paths: Directories (their `app.json`, `app.<pid>.json` and what was rotated out of them) and
@@ -67,10 +70,12 @@ def read(
         An iterator, and a context manager that ends it.
 
     Raises:
-        ValueError: A filter cannot be understood; the text says what to write.
+        ValueError: A filter cannot be understood, or a path is empty; the text says what to write.
         FileNotFoundError: There are no logs at a path, and `follow` is not asked for.
-        OSError: A file cannot be opened. While reading, too, where one is gone by then.
+        OSError: While reading: nothing can be read of any of the files.
     """
+    if any(not os.fspath(path) for path in paths):
+        raise ValueError("a path is empty: write logs, or the name of a log file")
     wanted = criteria(
         request_id=request_id,
         user_id=user_id,
@@ -94,6 +99,7 @@ class Reading(Iterator[Record]):
     Attributes:
         broken: How many lines that are not JSON objects were met so far. Lines that cannot hold
             what is looked for are not looked at.
+        unreadable: Of each file that could not be read to its end so far the error, which names it.
     """
 
     def __init__(self, paths: Iterable[Path], wanted: Criteria, follow: bool) -> None:
@@ -112,6 +118,12 @@ class Reading(Iterator[Record]):
     def broken(self) -> int:
         """How many lines that are not JSON objects were met so far."""
         return self._tally.broken
+
+    @property
+    def unreadable(self) -> list[OSError]:
+        """Why files could not be read to their ends so far."""
+        failures = [scan.file.failure for scan in self._scans]
+        return [failure for failure in failures if failure is not None]
 
     def __next__(self) -> Record:
         try:
@@ -149,17 +161,16 @@ class Reading(Iterator[Record]):
         return Scan(file, order, self._wanted, self._tally)
 
     def _open(self) -> None:
-        try:
-            for scan in self._scans:
+        for scan in self._scans:
+            with suppress(OSError):  # told when it is read
                 scan.file.open()
-        except OSError:
-            self.close()
-            raise
 
     def _read(self, last: bool = True) -> Iterator[Record]:
         for *_, record in self._merged(last):
             if record is not None:
                 yield record
+        if last and self._scans and all(scan.file.is_unread for scan in self._scans):
+            raise self.unreadable[0]
 
     def _merged(self, last: bool) -> Iterable[Item]:
         streams = [self._stream(scan, last) for scan in self._scans]

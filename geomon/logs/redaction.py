@@ -12,7 +12,13 @@ from collections.abc import Iterable
 
 from geomon.logs import secret_pairs as pairs
 from geomon.logs import secret_shapes as shapes
-from geomon.logs.secret_names import longest_word, may_hold_name, pattern_of_names, words_of
+from geomon.logs.secret_names import (
+    longest_word,
+    may_hold_name,
+    pattern_of_names,
+    readings_of,
+    words_of,
+)
 from geomon.logs.secret_pairs import may_hold_pair
 from geomon.logs.secret_shapes import may_hold_shape
 
@@ -66,7 +72,7 @@ class Redactor:
         return self._judge(key) if known is None else known
 
     def _judge(self, key: str) -> bool:
-        secret = self._names.search("_".join(words_of(key))) is not None
+        secret = any(map(self._names.search, readings_of(key)))
         if len(key) <= _LONGEST_CACHED:
             if len(self._known) >= _CACHED:
                 self._known.clear()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from geomon.logs.criteria import Criteria
-from geomon.logs.lines import Record, broken, parse
+from geomon.logs.lines import SHOWN, Record, broken, parse
 from geomon.logs.needles import lines_with
 from geomon.logs.sources import LogFile
 from geomon.logs.times import canonical
@@ -118,9 +118,12 @@ class Scan:
         if not self._criteria.in_time(self._time):
             return None
         self._tally.broken += 1
-        record = broken(line)
         wanted = self._criteria.broken
-        return record if wanted is not None and wanted(record["message"]) else None
+        if wanted is None:
+            return None
+        record = broken(line)
+        text = record["message"] if len(line) <= SHOWN else line.decode(errors="replace")
+        return record if wanted(text) else None
 
 
 def _time_in(line: bytes) -> str | None:

@@ -1,13 +1,13 @@
 """Which names hold secrets: whole words, in any spelling.
 
-`api_key`, `apiKey`, `API-KEY` and `X-Api-Key` are one name. `token` counts as the last word only,
-so that `token_type`, `max_tokens` and `input_tokens` stay.
+`api_key`, `apiKey`, `APIkey`, `API-KEY` and `X-Api-Key` are one name. `token` counts as the last
+word only, so that `token_type`, `max_tokens` and `input_tokens` stay.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _ANYWHERE = (
     "[a-z]*pass_?(?:word|wd|phrase|code)s?",
@@ -26,15 +26,27 @@ _AT_THE_END = (
     "(?!(?:by|com|encom|tres|sur|under|over)pass)[a-z]*pass",
     "pwd",
     "[a-z]*(?:csrf|xsrf)",
-    "sessid",
+    "[a-z]*sessid",
 )
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
+_CAPITALS_APART = re.compile(r"[A-Z]{2,}|[A-Z]?[a-z]+|[A-Z]|[^\W\d_A-Za-z]+")
+_IS_AMBIGUOUS = re.compile("[A-Z]{2}[a-z]").search
 
 
 def words_of(name: str) -> list[str]:
     """The words of a name in snake_case, kebab-case or camelCase, lower-cased, without digits."""
     return [word.lower() for word in _WORD.findall(name)]
+
+
+def readings_of(name: str) -> Iterator[str]:
+    """The words of a name, joined by underscores, in each way to part its capitals.
+
+    `APIKey` is `api_key`, and so is `APIkey`.
+    """
+    yield "_".join(words_of(name))
+    if _IS_AMBIGUOUS(name):
+        yield "_".join(_CAPITALS_APART.findall(name)).lower()
 
 
 def longest_word(name: str) -> str:

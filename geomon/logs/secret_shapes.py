@@ -69,17 +69,26 @@ PRIVATE_KEYS = re.compile(
 )
 """A private-key block, also one whose end is cut off."""
 
-URL_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"<>]{1,2000}(?=@)")
-"""User and password of a URL: a token may stand as either."""
+URL_CREDENTIALS = re.compile(
+    r"(?<=://)(?:[^\s/?#'\"<>]{1,2000}(?=@)"
+    r"|[^\s/?#'\"<>:@\[]{0,200}+:(?!\d{1,5}(?!\w)|/)[^\s\"<>@]{1,200}+(?=@))"
+)
+"""User and password of a URL: a token may stand as either.
+
+A password may hold `/`, `#`, `?` or `'` as they are. What begins like a port is none.
+"""
 
 _PROSE = (
     r"(?:tokens?|auth\w*|schemes?|of|is|was|are|and|or|in|for|not|to|realm|error|scope"
     r"|credentials?|headers?|required|missing|invalid)(?![\w.~+/-])"
 )
-BEARER = re.compile(rf"(?i:bearer)(?:\s|%20|[+:]){{1,3}}(?!(?i:{_PROSE}))([A-Za-z0-9._~+/=-]++)")
-"""`Bearer <token>`; group 1 is the token."""
+BEARER = re.compile(
+    r"(?i:bearer)(?:[ \t]++|\s|%20|[+:]){1,3}+(?:\\*+[\"'])?+"
+    rf"(?!(?i:{_PROSE}))([A-Za-z0-9._~+/=-]++)"
+)
+"""`Bearer <token>`, also in quotes; group 1 is the token."""
 
-BASIC = re.compile(r"(?i:basic)(?:\s|%20){1,3}([A-Za-z0-9+/_-]{4,}+=*+)")
+BASIC = re.compile(r"(?i:basic)(?:[ \t]++|\s|%20){1,3}+(?:\\*+[\"'])?+([A-Za-z0-9+/_-]{4,}+=*+)")
 """`Basic <word>`; group 1 is a credential where `is_basic_credential` says so."""
 
 _WITH_UNDERSCORE = re.compile(

@@ -27,6 +27,7 @@ from geomon.logs.limits import Limits
 from geomon.logs.pipeline import Pipeline
 from geomon.logs.redaction import DEFAULT, Redactor
 from geomon.logs.takeover import TakeOver, checked
+from geomon.logs.uncaught import Written, written_by
 from geomon.logs.writer import Full
 
 _in_force: Pipeline | None = None
@@ -129,9 +130,14 @@ def setup(
     )
     if _in_force is not None:
         _in_force.close()
-    _in_force = Pipeline(handler, hold=not capture_content)
+    _in_force = Pipeline(handler, not capture_content, _written(handler, destinations))
     _in_force.take_over(*taken)
     return _in_force
+
+
+def _written(handler: QueuedHandler, destinations: Iterable[Destination]) -> Written:
+    kinds = {type(one) for one in destinations if one.level <= logging.CRITICAL}
+    return written_by(handler, files=ToFile in kinds, console=ToConsole in kinds)
 
 
 def _directory(log_dir: str | os.PathLike[str]) -> Path:

@@ -1,4 +1,4 @@
-"""What a record says, taken in its caller's thread: nothing that happens later changes it."""
+"""What a record says, taken where it is handled: nothing that happens later changes it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from geomon import clock
 from geomon.context import RECORD_ATTRIBUTE, bound
 from geomon.logs import trace_ids
+from geomon.logs.carrying import TRACE_ATTRIBUTE
 from geomon.logs.cleaning import Cleaner, text_of_key
 from geomon.logs.exceptions import Structure, structure
 from geomon.logs.interrupts import from_signal
@@ -20,7 +21,7 @@ from geomon.logs.messages import PLAIN, message
 from geomon.logs.redaction import Redactor
 from geomon.logs.showing import class_name, exact
 
-STANDARD = tuple(vars(logging.makeLogRecord({})))
+STANDARD = tuple(vars(logging.LogRecord("", 0, "", 0, "", None, None)))
 """The attributes that every record has, in their order."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -99,6 +100,7 @@ class Taker:
             context = values.pop(RECORD_ATTRIBUTE, None)
             if context is None:
                 context = bound.get()
+            trace = values.pop(TRACE_ATTRIBUTE, None)
             if (
                 values["exc_info"] is None
                 and type(values["msg"]) is str
@@ -107,10 +109,12 @@ class Taker:
                 and (not values["args"] or _are_plain(values["args"]))
                 and (context is self._plain or self._is_plain(context))
             ):
-                trace = trace_ids.current_span() if _OPENTELEMETRY in _modules else None
+                if trace is None and _OPENTELEMETRY in _modules:
+                    trace = trace_ids.current_span()
                 task = _task_name() if self._tasks else None
                 return _new(
-                    Snapshot, (values, context, trace, None, None, task, False, _NOTHING_COPIED)
+                    Snapshot,
+                    (values, context, trace or None, None, None, task, False, _NOTHING_COPIED),
                 )
         except BaseException as error:
             if from_signal(error):
@@ -136,7 +140,7 @@ class Taker:
 
     def _copied(self, record: logging.LogRecord) -> Snapshot:
         values = {**_DEFAULTS, **record.__dict__}
-        context = values.pop(RECORD_ATTRIBUTE, None)
+        context, trace = values.pop(RECORD_ATTRIBUTE, None), values.pop(TRACE_ATTRIBUTE, None)
         text = None
         if type(record) is not logging.LogRecord or not _is_plain_message(values):
             text = message(record, values, self._redactor)
@@ -148,7 +152,7 @@ class Taker:
         return Snapshot(
             values=_copies(values, cleaner),
             context=_copies(context, cleaner),
-            trace=trace_ids.current_span(),
+            trace=trace_ids.current_span() if trace is None else trace or None,
             message=text,
             exception=exception,
             task=_task_name() if self._tasks else None,

@@ -7,14 +7,14 @@ import gzip
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from geomon.logs.names import family, in_directory, rotated
 
 BLOCK = 256 * 1024  # stays in a processor's cache; measured: larger ones are not faster
-MAX_LINE = 32 * 1024 * 1024  # a longer line is cut, so that memory is bounded whatever a file holds
+MAX_LINE = 8 * 1024 * 1024  # a longer line is cut, so that memory is bounded whatever a file holds
 _HEAD = 256  # bytes that tell a file from one that was written in its place
 _START = 16 * 1024
 _LISTED_AGAIN = 3  # a rotation in the middle of listing hides a file behind another's new name
@@ -30,6 +30,9 @@ class LogFile:
     Args:
         path: Its name now; a rotation changes it.
         standard_input: Whether it is the process's standard input instead.
+
+    Attributes:
+        failure: Why it could not be read, or not to its end; None where it could.
     """
 
     def __init__(self, path: Path, standard_input: bool = False) -> None:
@@ -44,6 +47,12 @@ class LogFile:
         self.regular = stat.S_ISREG(found.st_mode) and not standard_input
         self.compressed = path.suffix == ".gz"
         self._seen = (-1, -1)
+        self.failure: OSError | None = None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nothing of it could be read."""
+        return self.failure is not None and self._offset == 0
 
     @property
     def is_open(self) -> bool:
@@ -87,36 +96,51 @@ class LogFile:
             self._handle = None
 
     def start(self) -> bytes:
-        """The first bytes; nothing where they can be read once only."""
+        """The first bytes; nothing where they cannot be read, or once only."""
         if not self.regular:
             return b""
         held = self.is_open
-        handle = self.open()
-        handle.seek(0)
-        start = self._read(handle, _START)
-        if not held:
-            self.close()
-        return start
+        try:
+            handle = self.open()
+            handle.seek(0)
+            return self._read(handle, _START)
+        except OSError:  # `blocks` tells
+            return b""
+        finally:
+            if not held:
+                self.close()
 
     def blocks(self, last: bool = True) -> Iterator[bytes]:
         """What was not read yet, in blocks of whole lines without the last line's end.
 
+        Where the file cannot be read any further it ends there, and `failure` says why.
+
         Args:
             last: Whether a last line without an end is given, or waits for its end.
         """
+        try:
+            handle = self._where_it_was()
+            while chunk := self._read(handle, BLOCK):
+                self._remember(chunk)
+                yield from self._lines(chunk)
+            self.failure = None
+        except OSError as error:
+            self.failure = error
+        if last:
+            yield from self.rest()
+
+    def _where_it_was(self) -> BinaryIO:
         handle = self.open()
         if self.regular:
             self._seen = _state(os.fstat(handle.fileno()))
             handle.seek(self._offset)
-        while chunk := self._read(handle, BLOCK):
-            self._remember(chunk)
-            yield from self._lines(chunk)
-        if last:
-            yield from self.rest()
+        return handle
 
     def _read(self, handle: BinaryIO, size: int) -> bytes:
+        # of a damaged compressed file, `read` would lose what stands before the damage
+        read: Callable[[int], Any] = getattr(handle, "read1", handle.read)
         try:
-            return handle.read(size)
+            return cast(bytes, read(size))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise OSError(errno.EIO, f"cannot be decompressed: {error}", self.path) from None
         except OSError as error:
@@ -157,7 +181,7 @@ class LogFile:
             return False
         try:
             found = os.fstat(self._handle.fileno()) if self._handle else os.stat(self.path)
-        except FileNotFoundError:
+        except OSError:
             return False
         return _state(found) != self._seen
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
-import threading
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any, Literal
 
 import wrapt
+
+from geomon.logs import uncaught
 
 TakeOver = Literal["uncaught", "uvicorn", "gunicorn", "fastapi"]
 
@@ -25,7 +24,6 @@ _SET_UPS = {
 }
 _wrapped: set[str] = set()
 _in_force: set[str] = set()
-_log = logging.getLogger("geomon.uncaught")
 
 
 def checked(what: Iterable[TakeOver]) -> list[TakeOver]:
@@ -47,9 +45,14 @@ def checked(what: Iterable[TakeOver]) -> list[TakeOver]:
     return names
 
 
-def taken_over(names: Iterable[TakeOver]) -> list[Callable[[], None]]:
-    """Takes over; gives what undoes it."""
-    return [_uncaught() if name == "uncaught" else _loggers(name) for name in names]
+def taken_over(names: Iterable[TakeOver], written: uncaught.Written) -> list[Callable[[], None]]:
+    """Takes over; gives what undoes it.
+
+    Args:
+        names: What to take over.
+        written: Logs a record, and says whether it was written.
+    """
+    return [uncaught.take_over(written) if name == "uncaught" else _loggers(name) for name in names]
 
 
 def _loggers(name: str) -> Callable[[], None]:
@@ -84,15 +87,20 @@ def _then_take(name: str) -> Callable[..., Any]:
 
 
 def _taken(logger: logging.Logger) -> Callable[[], None]:
-    """Lets the logger's records go up to the root's handlers, and only there."""
+    """Lets the logger's records go up to the root's handlers, and only there.
+
+    A logger that writes nowhere is left as it is: so uvicorn's `--no-access-log` silences it.
+    """
     handlers, propagate, level = logger.handlers[:], logger.propagate, logger.level
+    if not handlers and not propagate:
+        return lambda: None
     logger.handlers = []
     logger.propagate = True
     logger.addFilter(_without_colours)
 
     def restore() -> None:
         logger.removeFilter(_without_colours)
-        if not logger.handlers:
+        if not logger.handlers and logger.propagate:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
 
@@ -103,59 +111,3 @@ def _without_colours(record: logging.LogRecord) -> bool:
     """Drops uvicorn's second message, which is for terminals."""
     record.__dict__.pop("color_message", None)
     return True
-
-
-# --- uncaught exceptions
-
-
-def _uncaught() -> Callable[[], None]:
-    earlier, earlier_thread = sys.excepthook, threading.excepthook
-
-    def hook(
-        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-    ) -> None:
-        if issubclass(kind, KeyboardInterrupt):
-            earlier(kind, error, traceback)
-            return
-        _tell("uncaught exception", error, traceback)
-        if earlier is not sys.__excepthook__:
-            earlier(kind, error, traceback)
-
-    def thread_hook(args: threading.ExceptHookArgs) -> None:
-        if args.exc_type is SystemExit:
-            return
-        name = args.thread.name if args.thread is not None else "unknown"
-        error = args.exc_value if args.exc_value is not None else args.exc_type()
-        _tell(f"uncaught exception in thread {name}", error, args.exc_traceback)
-        if earlier_thread is not threading.__excepthook__:
-            earlier_thread(args)
-
-    sys.excepthook, threading.excepthook = hook, thread_hook
-
-    def undo() -> None:
-        if sys.excepthook is hook:
-            sys.excepthook = earlier
-        if threading.excepthook is thread_hook:
-            threading.excepthook = earlier_thread
-
-    return undo
-
-
-def _tell(message: str, error: BaseException, traceback: TracebackType | None) -> None:
-    """Logs it at the line that raised it."""
-    place = _raised_at(traceback)
-    if not _log.isEnabledFor(logging.CRITICAL):
-        return
-    told = (type(error), error, traceback)
-    _log.handle(
-        _log.makeRecord(_log.name, logging.CRITICAL, *place[:2], message, (), told, place[2])
-    )
-
-
-def _raised_at(traceback: TracebackType | None) -> tuple[str, int, str]:
-    if traceback is None:
-        return "(unknown file)", 0, "(unknown function)"
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    code = traceback.tb_frame.f_code
-    return code.co_filename, traceback.tb_lineno, code.co_name

@@ -32,8 +32,24 @@ class Total:
     sums: dict[str, int | float | None]
 
     def row(self) -> dict[str, Any]:
-        """All of it in one dict, for a table or a line of JSON."""
-        return {**self.group, "count": self.count, **self.sums}
+        """All of it in one dict, for a table or a line of JSON.
+
+        Where names meet, `count` is the number of records, `sum_count` the sum of a field of that
+        name, and `by_cost` the group's value beside the sum of `cost`.
+        """
+        sums = _apart(self.sums, {"count"}, "sum_")
+        return {**_apart(self.group, {"count", *sums}, "by_"), "count": self.count, **sums}
+
+
+def _apart(values: Mapping[str, Any], taken: set[str], prefix: str) -> dict[str, Any]:
+    """The values under names that are not taken: a prefix stands before those that are."""
+    named = {}
+    for name, value in values.items():
+        free = name
+        while free in taken or (free != name and free in values):
+            free = prefix + free
+        named[free] = value
+    return named
 
 
 def totals(

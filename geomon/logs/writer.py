@@ -1,8 +1,9 @@
 """One bounded queue and one thread: the program hands an item over and goes on.
 
-Limits first. What a killed process loses is what stood in the queue: at most `capacity` items, and
-in a program that does not log without pause those of the last 10 ms. Nothing here raises into the
-program; what had to be dropped is counted in `geomon_losses_total{part="logs"}`.
+Limits first. What a killed process loses, or one that ends by `os._exit` or `os.execv` without a
+`flush()`, is what stood in the queue: at most `capacity` items, and in a program that does not log
+without pause those of the last 10 ms. Nothing here raises into the program; what had to be dropped
+is counted in `geomon_losses_total{part="logs"}`.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Writer:
         self._rest = self._state = _IDLE if self._threaded else _DIRECT
         self._thread: threading.Thread | None = None
         self._stuck = False
+        self._moved = 0.0  # when the last batch was written, and how long since then
+        self._waited = 0.0  # somebody waited in vain
 
     def put(self, item: Any) -> None:
         """Takes an item. It may be called from any thread, signal handler or destructor."""
@@ -101,7 +104,8 @@ class Writer:
     def stop(self, timeout: float = 5.0, for_good: bool = False) -> bool:
         """Writes what waits and ends the thread; False where `timeout` s did not do.
 
-        What is put later starts another thread; or, `for_good`, is written by its caller.
+        What is put later starts another thread; or, `for_good`, is written by its caller. The time
+        that somebody has waited in vain, where nothing was written since, is a part of `timeout`.
         """
         with self._lock:
             if for_good:
@@ -115,7 +119,7 @@ class Writer:
         if self._is_own_thread():
             self._queue.put(mark)
             return True
-        done = self._reached(mark, timeout)
+        done = self._reached(mark, max(timeout - self._waited, 0))
         if for_good:
             self._state = _DIRECT
         return done
@@ -153,10 +157,14 @@ class Writer:
         self._queue.put(mark)
         with suppress(RuntimeError):  # somebody else is in a hurry, too
             self._hurry.release()
-        return mark.written.acquire(timeout=timeout)
+        reached = mark.written.acquire(timeout=timeout)
+        if not reached:
+            self._waited += min(timeout, time.monotonic() - self._moved)
+        return reached
 
     def _run(self) -> None:
-        ending: list[_Mark] = []
+        with self._writing:  # by now the thread before this one has written what it took
+            ending: list[_Mark] = []
         while not ending:
             batch = [self._queue.get()]
             if not isinstance(batch[0], _Mark):
@@ -166,8 +174,9 @@ class Writer:
                 more = _fill(batch, self._queue)
                 ending = self._deliver(batch)
                 batch = []
-        self._state = self._rest
-        self._write_waiting()
+        with self._writing:
+            self._state = self._rest
+            self._write_waiting()
         _release(ending)
 
     def _write_waiting(self) -> None:
@@ -206,6 +215,7 @@ class Writer:
                 raise
         finally:
             self._stuck = False
+            self._moved, self._waited = time.monotonic(), 0.0
             _release([mark for mark in marks if not mark.last])
         return [mark for mark in marks if mark.last]
 

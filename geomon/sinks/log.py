@@ -8,12 +8,10 @@ bound name or an attribute that is one of the record's own, such as `cost`, beco
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from geomon.call import Call, Usage
-from geomon.context import RECORD_ATTRIBUTE
+from geomon.context import RECORD_ATTRIBUTE, Bound
 
 _LOGGERS = {
     "ai": logging.getLogger("geomon.ai"),
@@ -56,7 +54,7 @@ _OWN = (
     "exception_message",
 )
 _RESERVED = frozenset((*dir(logging.makeLogRecord({})), *_OWN, "message", "asctime"))
-_TAKEN: Mapping[str, Any] = MappingProxyType({})
+_TAKEN = Bound()
 """What a record carries as its context: that of the call stands among its attributes."""
 
 
