@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from geomon import logs
-    from geomon.alerts import AlertManager, Notifier
+    from geomon.alerts import Alert, AlertManager, Notifier
     from geomon.alerts.given import Rules
     from geomon.health import ActiveUsers, HealthOptions, SystemGauges
 
@@ -58,8 +58,10 @@ class Handle:
     def close(self) -> None:
         """Ends this configuration: calls that begin from now on go nowhere. Can be repeated.
 
-        Calls that are open now are handed to its sinks at their end, closed ones included.
+        Calls that are open now are handed to its sinks at their end, closed ones included. What
+        fires then is told nobody as resolved: a state file carries it on.
         """
+        global _alerts
         dispatch.settle()
         if dispatch.pipeline is self._pipeline:
             dispatch.install(dispatch.OFF)
@@ -67,6 +69,8 @@ class Handle:
         for part in (self.alerts, self._logs):
             if part is not None:
                 part.close()
+        if _alerts is self.alerts:
+            _alerts = None
         _close_health(self._pipeline)
 
     def __enter__(self) -> Handle:
@@ -101,6 +105,8 @@ def configure(
     health: HealthOptions | None = None,
 ) -> Handle:
     """Sets geomon up; again replaces the earlier set-up, and reuses its metrics.
+
+    Where the registry is the same, the alerts of rules that are still the same go on.
 
     Arguments win over `GEOMON_*` variables (`GEOMON_SERVICE`, `GEOMON_LEVEL`, `GEOMON_CONSOLE`,
     `GEOMON_LOG_DIR`, `GEOMON_NAMESPACE`, `GEOMON_CAPTURE_CONTENT`, `GEOMON_LABEL_LIMIT`,
@@ -161,17 +167,16 @@ def configure(
     recent, users = RecentCalls(), ActiveUsers()
     manager = _manager(chosen, registry)
     pipeline = _pipeline(chosen, registry, [recent.keep, users, *more])
-    global _configured, _logs, _alerts, _registry
-    _set_up_health(chosen, registry, users, manager)
-    _registry = registry
+    global _configured, _logs, _registry
+    _set_up_health(chosen, registry, users)
     earlier_logs, _logs = _logs, _set_up_logs(chosen)
-    earlier_alerts, _alerts = _alerts, manager
+    _replace_alerts(manager, registry)
+    _registry = registry
     earlier, _configured = _configured, pipeline
     dispatch.install(pipeline)
     _close(earlier, kept=pipeline)
-    for part in (earlier_alerts, earlier_logs):
-        if part is not None:
-            part.close()
+    if earlier_logs is not None:
+        earlier_logs.close()
     if not settings.under_pytest:
         manager.start()
     return Handle(pipeline, chosen, recent, _logs, manager)
@@ -206,10 +211,7 @@ def _checked_health(options: HealthOptions | None) -> HealthOptions | None:
 
 
 def _set_up_health(
-    chosen: Settings,
-    registry: CollectorRegistry | None,
-    users: ActiveUsers,
-    manager: AlertManager,
+    chosen: Settings, registry: CollectorRegistry | None, users: ActiveUsers
 ) -> None:
     """The gauges of memory, CPU and users, and the report that the endpoints ask."""
     from geomon import health
@@ -221,11 +223,15 @@ def _set_up_health(
 
         options = replace(options, redact=cleaned)
     gauges = health.SystemGauges(registry, chosen.namespace, users=users)
-    alerts = (lambda: manager.alerts) if options.alerts else None
+    alerts = _alerts_now if options.alerts else None
     health.install(health.Report(registry, chosen.namespace, options, gauges=gauges, alerts=alerts))
     earlier, _gauges = _gauges, gauges
     if earlier is not None:
         earlier.close()
+
+
+def _alerts_now() -> list[Alert]:
+    return [] if _alerts is None else _alerts.alerts
 
 
 def _manager(chosen: Settings, registry: CollectorRegistry | None) -> AlertManager:
@@ -246,6 +252,16 @@ def _manager(chosen: Settings, registry: CollectorRegistry | None) -> AlertManag
             'pip install "geomon[prices]"'
         )
     return manager
+
+
+def _replace_alerts(manager: AlertManager, registry: CollectorRegistry | None) -> None:
+    """Ends the earlier manager before the new one looks at what was saved."""
+    global _alerts
+    earlier, _alerts = _alerts, manager
+    if earlier is not None and registry is _registry:
+        manager.take_over(earlier)
+    elif earlier is not None:
+        earlier.close()
 
 
 def _set_up_logs(chosen: Settings) -> logs.Pipeline | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from prometheus_client import CollectorRegistry
 
 import geomon
 from geomon import dispatch, losses
+from geomon.alerts import Alert, AlertRule
 from geomon.call import Call
 from geomon.settings import AI_BUCKETS, HTTP_BUCKETS, TOKEN_BUCKETS, Settings
-from geomon.testing import contained_failures
+from geomon.testing import MovableClock, contained_failures
 
 VARIABLES = ["GEOMON_NAMESPACE", "GEOMON_CAPTURE_CONTENT", "GEOMON_LABEL_LIMIT", "GEOMON_DISABLED"]
 RESPONSE = {
@@ -311,6 +313,76 @@ def test_a_closed_program_can_be_configured_again(registry: CollectorRegistry) -
     with geomon.configure(registry=registry):
         count()
     assert counted(registry) == 1
+
+
+class Told:
+    """A notifier that keeps what it was told."""
+
+    def __init__(self, name: str = "told") -> None:
+        self.name = name
+        self.states: list[str] = []
+
+    def __call__(self, alerts: Sequence[Alert]) -> None:
+        self.states += [alert.state for alert in alerts]
+
+
+def evaluated(handle: geomon.Handle) -> list[str]:
+    """The states of its alerts now; its notifiers have heard of them."""
+    assert handle.alerts is not None
+    states = [alert.state for alert in handle.alerts.evaluate()]
+    assert all(outlet.delivery.flush() for outlet in handle.alerts._outlets)
+    return states
+
+
+@pytest.mark.parametrize("state_path", [None, "state"])
+def test_configuring_again_goes_on_with_the_alerts(
+    registry: CollectorRegistry, clock: MovableClock, tmp_path: Path, state_path: str | None
+) -> None:
+    told, rule = Told(), AlertRule("Always", "vector(1)", for_=30)
+    arguments: dict[str, Any] = {"registry": registry, "rules": [rule], "notifiers": [told]}
+    if state_path is not None:
+        arguments["state_path"] = tmp_path / state_path
+    found = []
+    for _ in range(4):
+        handle = geomon.configure(**arguments)
+        found += evaluated(handle)
+        clock.move(15)
+    handle.close()
+    assert (found, told.states) == (["pending", "pending", "firing", "firing"], ["firing"])
+
+
+def test_configuring_again_tells_the_end_of_what_is_watched_no_more(
+    registry: CollectorRegistry,
+) -> None:
+    kept, dropped, rule = Told("kept"), Told("dropped"), AlertRule("Always", "vector(1)")
+    evaluated(geomon.configure(registry=registry, rules=[rule], notifiers=[kept, dropped]))
+    with geomon.configure(registry=registry, rules=[], notifiers=[kept]) as handle:
+        evaluated(handle)
+    assert (kept.states, dropped.states) == (["firing", "resolved"], ["firing", "resolved"])
+
+
+def test_a_state_file_is_read_after_the_earlier_manager_has_saved(
+    registry: CollectorRegistry, tmp_path: Path
+) -> None:
+    told, path = Told(), tmp_path / "state"
+    rules = [AlertRule("Always", "vector(1)")]
+    arguments: Any = {"rules": rules, "notifiers": [told], "state_path": path}
+    evaluated(geomon.configure(registry=registry, **arguments))
+    with geomon.configure(registry=CollectorRegistry(), **arguments) as handle:
+        assert evaluated(handle) == ["firing"]
+    assert told.states == ["firing"]
+
+
+def test_wrong_alert_arguments_leave_the_earlier_alerts_as_they_are(
+    registry: CollectorRegistry, tmp_path: Path
+) -> None:
+    told, rule = Told(), AlertRule("Always", "vector(1)")
+    with geomon.configure(registry=registry, rules=[rule], notifiers=[told]) as handle:
+        for wrong in ({"rules": 5}, {"notifiers": [5]}, {"state_path": tmp_path}):
+            with pytest.raises((TypeError, ValueError)):
+                geomon.configure(registry=registry, **wrong)  # type: ignore[arg-type]
+        assert evaluated(handle) == ["firing"]
+    assert told.states == ["firing"]
 
 
 def test_a_call_that_is_open_at_close_ends_where_it_began(registry: CollectorRegistry) -> None:

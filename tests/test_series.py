@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from geomon import losses
 from geomon.promql import needs, query
-from geomon.series import STALE, SeriesStore
+from geomon.promql.needs import narrowest
+from geomon.series import STALE, Samples, SeriesStore
 from geomon.series.samples import Series
 
 UP = {"__name__": "up", "job": "a"}
@@ -312,6 +313,63 @@ def test_a_counter_that_comes_back_is_not_new(registry: CollectorRegistry) -> No
     assert points(store, "c_total[1m]", 45) == {"c_total/x": [(15.0, 5.0), (45.0, 2.0)]}
 
 
+def earlier(store: SeriesStore) -> list[Samples]:
+    """What an earlier process kept of a counter."""
+    store.append({"__name__": "c_total", "a": "x"}, 15, 5)
+    return store.dump({None: 60}, 15)
+
+
+@pytest.mark.parametrize(
+    ("begun", "points_then"),
+    [
+        (20, [(15.0, 5.0), (20.0, 0.0), (30.0, 8.0)]),
+        (10, [(15.0, 5.0), (15.001, 0.0), (30.0, 8.0)]),
+        (None, [(15.0, 5.0), (30.0, 8.0)]),
+    ],
+)
+def test_a_restored_counter_began_from_0_where_the_process_is_another(
+    registry: CollectorRegistry, begun: float | None, points_then: list[tuple[float, float]]
+) -> None:
+    store = SeriesStore()
+    store.restore(earlier(SeriesStore()), begun)
+    Counter("c", "-", ["a"], registry=registry).labels("x").inc(8)
+    store.scrape(registry, 30)
+    assert points(store, "c_total[1m]", 30) == {"c_total/x": points_then}
+
+
+@pytest.mark.parametrize("begun", [20, None])
+def test_a_restored_counter_that_appears_between_two_scrapes_was_0(
+    registry: CollectorRegistry, begun: float | None
+) -> None:
+    store = SeriesStore()
+    store.restore(earlier(SeriesStore()), begun)
+    counter = Counter("c", "-", ["a"], registry=registry)
+    store.scrape(registry, 30)
+    counter.labels("x").inc(8)
+    store.scrape(registry, 45)
+    assert points(store, "c_total[1m]", 45) == {"c_total/x": [(15, 5), (30, 0), (45, 8)]}
+
+
+def test_a_collector_of_the_programs_own_may_go_on_over_a_restart(
+    registry: CollectorRegistry,
+) -> None:
+    class Database:
+        def collect(self) -> Iterator[Any]:
+            for name, label, value in (("c", "x", 8), ("d", "y", 1000)):
+                family = CounterMetricFamily(name, "-", labels=["a"])
+                family.add_metric([label], value)
+                yield family
+
+    registry.register(Database())
+    store = SeriesStore()
+    store.restore(earlier(SeriesStore()), 20)
+    store.scrape(registry, 30)
+    assert points(store, '{a=~"x|y"}[1m]', 30) == {
+        "c_total/x": [(15.0, 5.0), (30.0, 8.0)],
+        "d_total/y": [(30.0, 1000.0)],
+    }
+
+
 def test_only_what_is_asked_for_is_scraped(registry: CollectorRegistry) -> None:
     Histogram("h", "-", buckets=[1], registry=registry).observe(0.5)
     foreign = Gauge("foreign", "-", registry=registry)
@@ -433,6 +491,20 @@ def test_a_query_says_how_long_metrics_must_be_kept(
     expr: str, seconds: dict[str | None, float]
 ) -> None:
     assert needs(expr) == seconds
+
+
+@pytest.mark.parametrize(
+    ("expr", "seconds"),
+    [
+        ("x", math.inf),
+        ("avg_over_time(x[1s])", math.inf),
+        ("sum(rate(x[5m])) / -increase(y[1m] offset 1h) > 1", 60),
+        ("max_over_time(deriv(x[30s])[1h:])", 30),
+        ("rate(x[10s:1s])", math.inf),
+    ],
+)
+def test_a_query_says_how_long_a_window_with_two_samples_is(expr: str, seconds: float) -> None:
+    assert narrowest(expr) == seconds
 
 
 # --- threads

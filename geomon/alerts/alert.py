@@ -42,6 +42,8 @@ Notifier = Callable[[Sequence[Alert]], object]
 """Takes the alerts that changed in one evaluation, firing and resolved ones, and sends them.
 
 It runs in a thread of its own, and raises where it could not send: then it is called again later.
+A `concurrent.futures.Future` that it gives is waited for. Its `name`, where it has one, is what it
+is called, and known again by after a restart.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import PurePath
 
 from geomon import clock
@@ -48,19 +49,27 @@ class Attempt:
     def _run(self) -> None:
         leave_untracked()
         try:
-            _refuse_coroutine(self._notifier(self.alerts))
+            _finish(self._notifier(self.alerts))
         except BaseException as error:  # whatever it is: the alerts have not arrived
             self.error = error
         finally:
             self._ended(self)
 
 
-def _refuse_coroutine(result: object) -> None:
-    if inspect.iscoroutine(result):
-        result.close()
+def _finish(result: object) -> None:
+    """Waits for what an executor or another thread's loop does; what nobody would run is refused.
+
+    Raises:
+        DeliveryError: the notifier gave an awaitable or a generator.
+    """
+    if isinstance(result, Future):
+        result.result()
+    elif inspect.isawaitable(result) or inspect.isasyncgen(result) or inspect.isgenerator(result):
+        if inspect.iscoroutine(result):
+            result.close()
         raise DeliveryError(
-            "the notifier gave a coroutine, which nobody runs: write a plain function, such as "
-            "lambda alerts: asyncio.run(send(alerts))",
+            f"the notifier gave a {type(result).__name__}, which nobody runs: write a plain "
+            "function, such as lambda alerts: asyncio.run(send(alerts))",
             retry=False,
         )
 

@@ -2,8 +2,9 @@
 
 Each function writes the PromQL of a rule about geomon's metrics, which works in Prometheus too.
 Ratios are from 0 to 1. All of them take `name`, `for_`, `keep_firing_for`, `labels`, `annotations`
-and `namespace`, see `Options`. Counts over a window are Prometheus's `increase`, which is
-extrapolated to the window's ends: a count may come out a few per cent high, never low.
+and `namespace`, see `Options`. A `window` is also a label of the alerts. Counts over a window are
+Prometheus's `increase`, which is extrapolated to the window's ends: a count may come out a few per
+cent high, never low.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def error_ratio_above(
             "error_type for what fails: timeout, server_error and connection are the provider's, "
             "and its status page tells more; authentication and rate_limit are this account's."
         ),
-        labels=filters,
+        labels={**filters, "window": length},
         value=value,
         resolve_below=lower("resolve_below", resolve_below, ratio),
     ).rule(options)
@@ -133,7 +134,7 @@ def latency_above(
         description=_slow("AI calls" + _of_group(by), quantile, seconds, length)
         + f"See {MARK}ai_request_duration_seconds by type and model, and the provider's status "
         f"page; {MARK}ai_time_to_first_token_seconds tells a slow start from a long answer.",
-        labels=filters,
+        labels={**filters, "window": length},
         value=value,
         resolve_below=lower("resolve_below", resolve_below, seconds),
     ).rule(options)
@@ -177,7 +178,7 @@ def request_latency_above(
         + f"See {MARK}http_request_duration_seconds by endpoint for which, {MARK}"
         f"http_requests_in_progress for a jam, and {MARK}ai_request_duration_seconds for whether "
         "they wait for AI calls.",
-        labels=filters,
+        labels={**filters, "window": length},
         value=value,
         resolve_below=lower("resolve_below", resolve_below, seconds),
     ).rule(options)
@@ -216,7 +217,7 @@ def spend_above(
             f"type and model for what costs, and {MARK}ai_tokens_total and {MARK}ai_requests_total "
             "for whether calls are more, or larger."
         ),
-        labels=filters,
+        labels={**filters, "window": length},
         needs_prices=True,
     ).rule(options)
 
@@ -252,7 +253,7 @@ def tokens_above(
             f"model and token_type, and {MARK}ai_requests_total for whether calls are more, or "
             "larger."
         ),
-        labels=filters,
+        labels={**filters, "window": length},
     ).rule(options)
 
 
@@ -343,6 +344,8 @@ def _quantile(
     quantile: float, window: str, by: Sequence[str], metric: str, filters: dict[str, str | None]
 ) -> str:
     part = number("quantile", quantile, most=1)
+    if not quantile:
+        raise ValueError("quantile=0: write a number above 0 and below 1, such as 0.95")
     grouped = ", ".join(["le", *by])
     buckets = selector(f"{metric}_bucket", **filters)
     return f"histogram_quantile({part}, sum by ({grouped}) (rate({buckets}[{window}])))"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from geomon.alerts import durations
 from geomon.alerts.condition import Draft
 from geomon.alerts.conditions import (
     cpu_above,
@@ -11,31 +12,37 @@ from geomon.alerts.conditions import (
     memory_above,
     request_latency_above,
 )
-from geomon.alerts.expressions import MARK, increase
+from geomon.alerts.expressions import MARK, increase, selector
 from geomon.alerts.rule import AlertRule
 
 THRESHOLDS: Mapping[str, float] = {"error_rate": 0.1, "latency": 1.0, "memory": 0.9, "cpu": 0.8}
 """Ratios, and seconds for `latency`: what `check_metrics` compares with, and four of the rules."""
 
 
-def default_rules(namespace: str = "") -> list[AlertRule]:
+def default_rules(namespace: str = "", interval: float = 15) -> list[AlertRule]:
     """Seven rules, about AI calls, requests, memory and CPU.
 
     Args:
         namespace: Put before the metrics' names.
+        interval: Seconds between two evaluations; windows are at least four times as long.
 
     Raises:
         RuleError: The namespace cannot begin a metric's name.
     """
+    short, middle, long = (_window(minutes, interval) for minutes in (5, 10, 15))
     return [
-        error_ratio_above(THRESHOLDS["error_rate"], window="10m", namespace=namespace),
-        request_latency_above(THRESHOLDS["latency"], for_="10m", namespace=namespace),
+        error_ratio_above(THRESHOLDS["error_rate"], window=middle, namespace=namespace),
+        request_latency_above(THRESHOLDS["latency"], window=short, for_="10m", namespace=namespace),
         memory_above(THRESHOLDS["memory"], for_="15m", namespace=namespace),
         cpu_above(THRESHOLDS["cpu"], for_="15m", namespace=namespace),
-        _authentication(namespace),
-        _rate_limited(namespace),
-        _all_fail(namespace),
+        _authentication(namespace, short),
+        _rate_limited(namespace, short),
+        _all_fail(namespace, long),
     ]
+
+
+def _window(minutes: float, interval: float) -> str:
+    return durations.text(max(60 * minutes, 4 * interval))
 
 
 def watchdog() -> AlertRule:
@@ -55,8 +62,8 @@ def watchdog() -> AlertRule:
     )
 
 
-def _authentication(namespace: str) -> AlertRule:
-    errors = increase("5m", (), "ai_errors_total", error_type="authentication")
+def _authentication(namespace: str, window: str) -> AlertRule:
+    errors = increase(window, (), "ai_errors_total", error_type="authentication")
     return Draft(
         name="AIAuthenticationFailing",
         condition=f"{errors} > 0",
@@ -71,9 +78,10 @@ def _authentication(namespace: str) -> AlertRule:
     ).rule({"for_": "5m", "namespace": namespace})
 
 
-def _rate_limited(namespace: str) -> AlertRule:
+def _rate_limited(namespace: str, window: str) -> AlertRule:
     return error_ratio_above(
         0.2,
+        window=window,
         error_types=("rate_limit",),
         min_calls=0,
         name="AIRateLimited",
@@ -91,19 +99,29 @@ def _rate_limited(namespace: str) -> AlertRule:
     )
 
 
-def _all_fail(namespace: str) -> AlertRule:
-    failed = increase("15m", (), "ai_errors_total", not_error_type="cancelled")
-    errors = increase("15m", (), "ai_errors_total")
-    calls = increase("15m", (), "ai_requests_total")
+def _all_fail(namespace: str, window: str) -> AlertRule:
+    failed = _grown(window, "ai_errors_total", not_error_type="cancelled")
+    errors = increase(window, (), "ai_errors_total")
+    calls = increase(window, (), "ai_requests_total")
     return Draft(
         name="AICallsAllFail",
-        # increases are extrapolated, so that equal counts may differ by a few per cent
-        condition=f"{failed} >= 3\nunless {calls} - {errors} > 0.05 * {calls}",
+        # the second part is not exact, and sees what succeeded before a restart
+        condition=(
+            f"{failed} >= 3\n"
+            f"unless {_grown(window, 'ai_requests_total')} > {_grown(window, 'ai_errors_total')}\n"
+            f"unless {calls} - {errors} > 0.05 * {calls}"
+        ),
         summary="No AI call succeeds",
         description=(
-            "In the last 15 minutes {{ $value | humanize }} AI calls failed and none succeeded. "
+            f"In the last {window} {{{{ $value | humanize }}}} AI calls failed and none succeeded. "
             f"See {MARK}ai_errors_total by model and error_type, then the provider's status page; "
             "connection errors everywhere mean this machine's network or DNS."
         ),
         severity="critical",
     ).rule({"namespace": namespace})
+
+
+def _grown(window: str, metric: str, **labels: str) -> str:
+    """How much counters grew since a window's first samples: exact, but blind to a restart."""
+    counter = selector(metric, **labels)
+    return f"sum({counter} - min_over_time({counter}[{window}]))"

@@ -121,17 +121,19 @@ class Delivery:
         self._due = float("-inf")
         self._hurry = self._closed = self._said = False
 
-    def send(self, alerts: Sequence[Alert]) -> None:
+    def send(self, alerts: Sequence[Alert], once: bool = False) -> None:
         """Takes alerts, firing and resolved ones. It neither waits nor raises.
 
-        An empty list makes the worker look at the clock.
+        Args:
+            alerts: The alerts; an empty list makes the worker look at the clock.
+            once: Whether they are events: each is sent once, in whatever state, and not kept.
         """
         try:
             with self._changed:
                 if self._closed:
                     self._drop("closed", len(alerts))
                     return
-                self._outbox.put(alerts, clock.monotonic())
+                self._outbox.put(alerts, clock.monotonic(), once)
                 self._count_lost()
                 self._changed.notify_all()
                 if len(self._outbox):
@@ -185,6 +187,11 @@ class Delivery:
             )
             return self._is_idle()
 
+    def open(self) -> None:
+        """Takes alerts again after `close`."""
+        with self._changed:
+            self._closed = False
+
     def close(self, timeout: float = 5.0) -> bool:
         """Sends what waits, as `flush` does, and ends. What is left then is counted."""
         done = self.flush(timeout)
@@ -224,22 +231,29 @@ class Delivery:
             return
         endings.cover(self)
         worker = threading.Thread(target=self._run, name=f"geomon-notify-{self.name}", daemon=True)
-        with suppress(RuntimeError):  # no more threads; the next send tries again
+        self._worker = worker
+        try:
             worker.start()
-            self._worker = worker
+        except RuntimeError:  # no more threads; the next send tries again
+            self._worker = None
 
     def _run(self) -> None:
+        own = threading.current_thread()
         try:
-            while not self._closed:
+            while self._worker is own:
                 for action in self._due_actions():
                     with suppress(Exception):
                         action()
         finally:
-            self._worker = None  # if it died, the next send starts another
+            if self._worker is own:  # it died: the next send starts another
+                self._worker = None
 
     def _due_actions(self) -> list[Callable[[], object]]:
         """Waits until something is due, at most once; what is to be done without the lock."""
         with self._changed:
+            if self._closed:
+                self._worker = None
+                return []
             actions = self._step(clock.monotonic())
             if not actions:
                 self._changed.wait(self._pause(clock.monotonic()))

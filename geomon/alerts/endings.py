@@ -9,6 +9,7 @@ import atexit
 import os
 import time
 import weakref
+from collections.abc import Sequence
 from typing import Protocol
 
 PATIENCE = 3.0
@@ -43,13 +44,21 @@ def cover(delivery: Ending) -> None:
     _deliveries.add(delivery)
 
 
-def _end_all() -> None:
-    deadline = time.monotonic() + PATIENCE
-    deliveries = list(_deliveries)
+def left(deadline: float) -> float:
+    """The seconds until a moment of `time.monotonic`."""
+    return max(0.0, deadline - time.monotonic())
+
+
+def close_all(deliveries: Sequence[Ending], deadline: float) -> None:
+    """Closes deliveries, all of them by one moment of `time.monotonic`."""
     for delivery in deliveries:
         delivery.hasten()
     for delivery in deliveries:
-        delivery.close(max(0.0, deadline - time.monotonic()))
+        delivery.close(left(deadline))
+
+
+def _end_all() -> None:
+    close_all(list(_deliveries), time.monotonic() + PATIENCE)
 
 
 def _renew_all() -> None:

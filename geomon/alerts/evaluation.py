@@ -184,9 +184,9 @@ class Group:
             rule.evaluate(at)
         self.last = at
 
-    def is_due(self, at: float) -> bool:
-        """Whether an interval has passed, less the little that a tick may come early."""
-        return self.last is None or at - self.last >= self.interval * 0.9
+    def is_due(self, at: float, early: float) -> bool:
+        """Whether an interval has passed, less the `early` seconds that a tick may come early."""
+        return self.last is None or at - self.last >= self.interval - early
 
     def skip(self, at: float) -> None:
         """Says that nobody looked between the last evaluation and `at`: see `Lifecycle.skip`."""
@@ -203,6 +203,10 @@ class Group:
     def alerts(self) -> list[Alert]:
         """Those of all rules: pending, firing, and resolved of late."""
         return [alert for rule in self.alerting() for alert in rule.lifecycle.alerts()]
+
+    def unsure(self) -> list[Alert]:
+        """Those that fired, of rules that cannot say now whether they still do."""
+        return [alert for rule in self.alerting() for alert in rule.lifecycle.unsure()]
 
 
 def needed(groups: Iterable[Group]) -> dict[str | None, float]:

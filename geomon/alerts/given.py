@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,55 @@ Rules = (
 )
 
 
-def groups_of(rules: Rules | None, namespace: str) -> list[RuleGroup]:
-    """The groups that rules, a rule file's name, or None for the defaults stand for."""
+def groups_of(rules: Rules | None, namespace: str, interval: float) -> list[RuleGroup]:
+    """The groups that rules, a rule file's name, or None for the defaults stand for.
+
+    Raises:
+        TypeError: Something else was given.
+        ValueError: Two rules of the program's would make the same alerts.
+    """
     if rules is None:
-        return [RuleGroup("geomon", default_rules(namespace))]
+        return [RuleGroup("geomon", default_rules(namespace, interval))]
     if isinstance(rules, (str, os.PathLike)):
         return load_rules(Path(rules))
     groups: list[RuleGroup] = []
     single: list[AlertRule | RecordingRule] = []
-    for rule in listed("rules", rules):
+    for rule in _flat(listed("rules", rules)):
         if isinstance(rule, RuleGroup):
-            groups.append(rule)
-        elif isinstance(rule, Condition):
-            single.append(rule.in_namespace(namespace))
+            groups.append(replace(rule, rules=[_placed(one, namespace) for one in rule.rules]))
         elif isinstance(rule, (AlertRule, RecordingRule)):
-            single.append(rule)
-        elif isinstance(rule, (list, tuple)):
-            groups += groups_of(rule, namespace)
+            single.append(_placed(rule, namespace))
         else:
             raise TypeError(
                 f"the rule {rule!r}: write AlertRule(name, expr), or load_rules('rules.yml')"
             )
-    return [*groups, RuleGroup("rules", single)] if single else groups
+    found = [*groups, RuleGroup("rules", single)] if single else groups
+    _check_distinct(rule for group in found if group.file is None for rule in group.rules)
+    return found
+
+
+def _flat(rules: Iterable[Any]) -> Iterator[Any]:
+    for rule in rules:
+        yield from _flat(rule) if isinstance(rule, (list, tuple)) else (rule,)
+
+
+def _placed(rule: AlertRule | RecordingRule, namespace: str) -> AlertRule | RecordingRule:
+    return rule.in_namespace(namespace) if isinstance(rule, Condition) else rule
+
+
+def _check_distinct(rules: Iterable[AlertRule | RecordingRule]) -> None:
+    """In a rule file such rules are allowed, as in Prometheus: other labels may tell them apart."""
+    seen = set()
+    for rule in rules:
+        if not isinstance(rule, AlertRule):
+            continue
+        key = rule.name, frozenset(rule.labels.items())
+        if key in seen:
+            raise ValueError(
+                f"two rules are named {rule.name!r} and have the same labels, so that nobody could "
+                'tell their alerts apart: write name="..." or labels={...} for one of them'
+            )
+        seen.add(key)
 
 
 def listed(name: str, values: Any) -> list[Any]:

@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from typing import Protocol
 
+from geomon import registries
+
 NAME = "geomon-alerts.lock"
 
 
@@ -86,3 +88,9 @@ class Locked:
         except OSError:
             return False
         return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+def leader() -> Leader:
+    """Who says whether this process notifies: the lock where there may be several workers."""
+    directory = registries.directory()
+    return Alone() if directory is None else Locked(directory)

@@ -5,6 +5,7 @@ https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,7 +57,8 @@ class Lifecycle:
         self._keep_firing_for = keep_firing_for
         self._limit = limit
         self._active: dict[Key, _Active] = {}
-        self._held_until: float | None = None
+        self._unsure: dict[Key, _Active] = {}
+        self._held_until = -math.inf
 
     def update(
         self,
@@ -89,11 +91,16 @@ class Lifecycle:
                 continue
             if alert.state == "pending" and at - alert.active_since >= self._for:
                 alert.state, alert.fired_at = "firing", at
-        self._check_limit()
+        self._check_limit(at)
+        self._unsure = {}
 
     def alerts(self) -> list[Alert]:
         """Those that are pending, firing, or were resolved of late."""
         return [self._alert(alert) for alert in list(self._active.values())]
+
+    def unsure(self) -> list[Alert]:
+        """Those that fired when the limit was passed: nobody knows whether they still do."""
+        return [self._alert(alert) for alert in list(self._unsure.values())]
 
     def samples(self) -> list[tuple[dict[str, str], float]]:
         """`ALERTS` and `ALERTS_FOR_STATE`, as Prometheus writes them."""
@@ -117,9 +124,10 @@ class Lifecycle:
         """Says that nobody looked for a time, which ends at `at`.
 
         That time counts for no `for`. What fires is not resolved until the expression's longest
-        window is filled again, since nothing can be said before.
+        window is filled again, or has as many new samples as it misses old ones: nothing can be
+        said before.
         """
-        self._held_until = at + window
+        self._held_until = max(self._held_until, at + min(window, seconds))
         for alert in self._active.values():
             if alert.state == "pending":
                 alert.active_since += seconds
@@ -130,17 +138,22 @@ class Lifecycle:
 
     def dump(self) -> list[dict[str, Any]]:
         """The alerts as plain values."""
-        return [dict(vars(alert)) for alert in self._active.values()]
+        return [dict(vars(alert)) for alert in (*self._unsure.values(), *self._active.values())]
 
-    def load(self, dumped: Iterable[Mapping[str, Any]]) -> None:
-        """Takes the alerts of an earlier process.
+    def load(self, dumped: Iterable[Mapping[str, Any]], last: float, covered: float) -> None:
+        """Takes another process's alerts, as its evaluation at `last` left them.
+
+        Of those here, what has become active since then stays. A firing one that is not known here
+        is not resolved before `covered`, when the store has all that the expression looks at.
 
         Raises:
             TypeError, ValueError, KeyError: it is not what `dump` gave.
         """
-        for values in dumped:
-            alert = _loaded(values)
-            self._active[frozenset(alert.labels.items())] = alert
+        loaded = {frozenset(one.labels.items()): one for one in map(_loaded, dumped)}
+        if any(one.state == "firing" for key, one in loaded.items() if key not in self._active):
+            self._held_until = max(self._held_until, covered)
+        since = {key: one for key, one in self._active.items() if one.active_since > last}
+        self._active = loaded | since
 
     # ---
 
@@ -166,7 +179,7 @@ class Lifecycle:
         """Whether an alert that the expression does not give any more fires on."""
         if alert.state != "firing":
             return False
-        if self._held_until is not None and at < self._held_until:
+        if at < self._held_until:
             return True
         if self._keep_firing_for <= 0:
             return False
@@ -182,9 +195,12 @@ class Lifecycle:
         elif alert.resolved_at is None or at - alert.resolved_at > RESOLVED_KEPT:
             del self._active[key]
 
-    def _check_limit(self) -> None:
+    def _check_limit(self, at: float) -> None:
         count = sum(alert.state != "resolved" for alert in self._active.values())
         if 0 < self._limit < count:
+            for key, alert in self._active.items():
+                if alert.fired_at not in (None, at) and alert.resolved_at in (None, at):
+                    self._unsure[key] = replace(alert, state="firing", resolved_at=None)
             self._active.clear()
             raise EvaluationError(
                 f"{self._name}: exceeded limit of {self._limit} with {count} alerts"

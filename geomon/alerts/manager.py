@@ -6,25 +6,26 @@ import logging
 import math
 import os
 import threading
+import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from geomon import clock, losses, registries, workers
+from geomon import clock, registries, workers
 from geomon.alerts.alert import Alert, Notifier
 from geomon.alerts.checks import check_notifier
 from geomon.alerts.condition import Condition
 from geomon.alerts.defaults import THRESHOLDS
+from geomon.alerts.endings import close_all, left
 from geomon.alerts.evaluation import Group, needed
 from geomon.alerts.given import Rules, groups_of, is_number, listed, plain_alert, seconds
-from geomon.alerts.leader import Alone, Leader, Locked
+from geomon.alerts.intervals import check_windows, step
+from geomon.alerts.leader import Locked, leader
 from geomon.alerts.notifiers.log import LogNotifier
-from geomon.alerts.outlet import Outlet, named
+from geomon.alerts.outlet import Outlet, by_identity, named, paired
 from geomon.alerts.rule import AlertRule, RecordingRule
 from geomon.alerts.saving import Saving
+from geomon.alerts.ticker import Ticker
 from geomon.series import SeriesStore
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("geomon.alerts")
 _REPEAT = 4 * 3600.0
+_EARLY = 0.1  # of the step between two ticks: as much as one may come early
 _MISSED = 2.5  # intervals between two ticks: more, and the machine slept or was overloaded
 
 
@@ -51,10 +53,13 @@ class AlertManager:
             `geomon.alerts.notifiers`.
         interval: Seconds between two evaluations, where a group does not say; 1 or more.
         registry: What is scraped; prometheus-client's default, merged over all workers.
-        state_path: A file that carries alerts and samples over a restart.
+        state_path: A file that carries alerts, samples and what notifiers were told over a restart.
+            A notifier is known again by its `name`, else by where its function or class is defined,
+            and by its position among those alike. Workers without a file share one in their
+            directory.
         store: Samples to evaluate instead: then nothing is scraped.
         repeat_interval: Seconds after which notifiers hear again of what still fires.
-        namespace: Put before geomon's metric names, in the default rules.
+        namespace: Put before geomon's metric names, in the default rules and those of helpers.
         metrics: Further metrics to scrape; None: those that the rules need, and no others.
 
     Raises:
@@ -81,9 +86,14 @@ class AlertManager:
         self.store = store if store is not None else SeriesStore()
         """The samples."""
         self._groups = [
-            Group(group, self.store, self.interval) for group in groups_of(rules, namespace)
+            Group(group, self.store, self.interval)
+            for group in groups_of(rules, namespace, self.interval)
         ]
-        self._shortest = min([self.interval, *(group.interval for group in self._groups)])
+        intervals = [self.interval, *(group.interval for group in self._groups)]
+        self._step = step(intervals)
+        self._shortest = max(self._step, min(intervals))
+        if store is None:
+            check_windows(self._groups, self._shortest)
         repeat = seconds("repeat_interval", repeat_interval, 1.0)
         chosen = [LogNotifier(), *listed("notifiers", notifiers)]
         for notifier in chosen:
@@ -94,53 +104,72 @@ class AlertManager:
         self._told = self._outlets[:1] if rules is None else self._outlets
         self._registry = None if store is not None else _checked(registry)
         self._names = self._wanted(metrics)
-        self._leader = _leader()
+        self._leader = leader()
         self._leads = False
-        self._saving = _saving(state_path, self)
+        self._saving = Saving(state_path, self)
+        self._restored = self._closed = False
         self._lock = threading.RLock()
-        self._thread: threading.Thread | None = None
-        self._stopping = False
-        self._wake = threading.Event()
+        self._gate = threading.RLock()  # held while it starts or closes
+        self._ticker = Ticker(self._step, self._due, self._save)
         self._wall, self._boot = clock.wall(), clock.boot()
         self._ticked: float | None = None
-        if state_path is not None:
-            self._saving.load(self.now())
+        self._scraped = -math.inf
         _managers.add(self)
 
     # --- running
 
     def start(self) -> AlertManager:
-        """Begins to watch, in a daemon thread. Can be repeated."""
-        with self._lock:
-            if self._thread is None:
+        """Begins to watch, in a daemon thread; again after `close`. Can be repeated."""
+        self._restore()
+        with self._gate:
+            if self._closed:
+                self._closed = False
+                for outlet in self._outlets:
+                    outlet.open(self.now())
+            if not self._ticker.running:
                 self._say_what_is_watched()
-                self._begin()
+                self._ticker.start()
         return self
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stops watching; sends what waits, for at most `timeout` seconds. Can be repeated."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._stopping = True
-            self._wake.set()
-            thread.join(timeout)
-        for outlet in self._outlets:
-            outlet.delivery.close(timeout)
-        if self._leads:
-            self._saving.save(self.now())
-        self._leads = False
-        self._leader.close()
+        """Stops watching, sends and saves what waits; all of it takes at most `timeout` seconds.
+
+        What is not sent or saved by then is counted. Notifiers hear nothing more, until `start`.
+        Can be repeated.
+        """
+        deadline = time.monotonic() + timeout
+        if self._gate.acquire(timeout=left(deadline)):
+            try:
+                self._stop(deadline)
+                self._end(deadline)
+            finally:
+                self._gate.release()
+
+    def take_over(self, earlier: AlertManager, timeout: float = 5.0) -> None:
+        """Closes an earlier manager over the same registry, and goes on where it was.
+
+        A notifier that this one has not got hears that what it was told is resolved. So do all of
+        them where the two have different state files: then this one goes on from its own.
+        """
+        deadline = time.monotonic() + timeout
+        earlier._stop(deadline)
+        at, kept = earlier.now(), set[Outlet]()
+        goes_on = earlier._restored and earlier._saving.path == self._saving.path
+        if goes_on:
+            kept = {old for _, old in paired(by_identity(earlier._outlets), self._outlets)}
+        if earlier._leads:
+            for outlet in set(earlier._outlets) - kept:
+                outlet.take((), at)
+        earlier._end(deadline)
+        if goes_on:
+            self._wall, self._boot = earlier._wall, earlier._boot
+            self._saving.replace(earlier._saving, at)
+            self._restored = True
 
     def __enter__(self) -> AlertManager:
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def now(self) -> float:
@@ -153,6 +182,7 @@ class AlertManager:
         Args:
             at: Seconds since the epoch; now.
         """
+        self._restore()
         with self._lock:
             moment = self.now() if at is None else float(at)
             self._scrape(moment)
@@ -162,23 +192,26 @@ class AlertManager:
         return self.alerts
 
     def tick(self, at: float | None = None) -> None:
-        """What the thread does every interval: scrape, evaluate the groups that are due, notify.
+        """What the thread does: where something is due, scrape, evaluate what is due, notify.
 
         Args:
             at: Seconds since the epoch; now. The thread says when it was due, so that a tick that
                 comes late makes no `for` longer.
         """
+        self._restore()
         with self._lock:
             at = self.now() if at is None else at
-            self._scrape(at)
-            missed = self._ticked is not None and at - self._ticked > _MISSED * self._shortest
-            for group in self._groups:
-                if missed:
+            if self._ticked is not None and at - self._ticked > _MISSED * self._shortest:
+                for group in self._groups:
                     group.skip(at)
-                if group.is_due(at):
-                    group.evaluate(at)
             self._ticked = at
-            self._notify(at)
+            early = _EARLY * self._step
+            due = [group for group in self._groups if group.is_due(at, early)]
+            if due or at - self._scraped >= self.interval - early:
+                self._scrape(at)
+                for group in due:
+                    group.evaluate(at)
+                self._notify(at)
         self._save()
 
     # --- what there is
@@ -201,7 +234,7 @@ class AlertManager:
     def status(self) -> dict[str, Any]:
         """How rules and notifiers fare, as plain values."""
         return {
-            "running": self._thread is not None,
+            "running": self._ticker.running,
             "leading": self._leads,
             "interval": self.interval,
             "series": len(self.store),
@@ -243,71 +276,86 @@ class AlertManager:
         ]
 
     def send_alert(self, alert: Alert | Mapping[str, Any]) -> None:
-        """Hands an alert of the program's own, or one of `check_metrics`, to every notifier."""
+        """Hands an alert of the program's own, or one of `check_metrics`, to every notifier.
+
+        It is told once, as it is. The program itself sends it as resolved, where that matters.
+        """
         made = alert if isinstance(alert, Alert) else plain_alert(alert, self.now())
         for outlet in self._outlets:
-            outlet.delivery.send([made])
+            outlet.delivery.send([made], once=True)
 
     # ---
 
     def _all(self) -> list[Alert]:
+        self._restore()
         return [alert for group in self._groups for alert in group.alerts()]
 
-    def _begin(self) -> None:
-        self._stopping, self._wake = False, threading.Event()
-        self._thread = threading.Thread(target=self._run, name="geomon-alerts", daemon=True)
-        self._thread.start()
+    def _restore(self) -> None:
+        """Takes what was saved, before anything is looked at for the first time."""
+        if not self._restored:
+            with self._lock:
+                if not self._restored:
+                    self._saving.load(self.now())
+                    self._restored = True
 
-    def _run(self) -> None:
-        due = clock.boot()
-        while not self._stopping:
-            now = clock.boot()
-            if now >= due:
-                due += self._shortest * math.floor((now - due) / self._shortest)  # what was missed
-                self._contained(partial(self.tick, self._wall + (due - self._boot)))
-                due += self._shortest
-            elif self._wake.wait(due - now):  # a notifier was told something
-                self._wake.clear()
-                self._contained(self._save)
+    def _due(self, due: float) -> None:
+        self.tick(self._wall + (due - self._boot))
 
     def _save(self) -> None:
         with self._lock:
             if self._leads:
                 self._saving.save_if_due(self.now())
 
-    def _contained(self, step: Callable[[], object]) -> None:
-        try:
-            step()
-        except BaseException as error:  # the thread outlives whatever a rule or collector does
-            losses.count("alerts", "tick")
-            losses.say_once("alerts", "tick", f"an evaluation: {error!r}", error)
-
     def _notice(self, alerts: Sequence[Alert], error: BaseException | None) -> None:
         """A notifier was told something, or could not be: what it was told is saved soon."""
-        self._wake.set()
+        self._ticker.wake()
+
+    def _stop(self, deadline: float) -> None:
+        """Ends the thread; where it hangs, it tells nobody later."""
+        self._ticker.stop(left(deadline))
+        self._closed = True
+
+    def _end(self, deadline: float) -> None:
+        close_all([outlet.delivery for outlet in self._outlets], deadline)
+        if self._leads:
+            if self._lock.acquire(timeout=left(deadline)):
+                self._saving.save(self.now())
+                self._lock.release()
+            else:
+                self._saving.lose("an evaluation hangs")
+        self._leads = False
+        self._leader.close()
 
     def _scrape(self, at: float) -> None:
+        self._scraped = at
         if self._registry is None:
             return
         workers.look()
         self.store.scrape(self._registry, at, self._names)
 
     def _notify(self, at: float) -> None:
+        if self._closed:
+            return
         leads = self._leader.leads()
         if leads and not self._leads:
-            self._saving.take_over(at)
+            self._lead(at)
         self._leads = leads
         if leads:
-            alerts = self._all()
-            for outlet in self._told:
-                outlet.take(alerts, at)
+            alerts = self._all() + [alert for group in self._groups for alert in group.unsure()]
+            for outlet in self._outlets:
+                outlet.take(alerts if outlet in self._told else (), at)
+
+    def _lead(self, at: float) -> None:
+        if isinstance(self._leader, Locked):
+            self._saving.take_over(at)
+        for outlet in self._outlets:
+            outlet.evaluated_every(self._shortest)
 
     def _wanted(self, metrics: Iterable[str] | None) -> set[str] | None:
         """The names to scrape; None: all. What a rule looks back for is kept as long."""
         windows = needed(self._groups)
         for name, window in windows.items():
-            if name is not None:
-                self.store.retain(name, window + 2 * self.interval)
+            self.store.retain(name, window + 2 * self.interval)
         if None in windows:
             return None
         return {name for name in windows if name is not None} | set(metrics or ())
@@ -319,11 +367,14 @@ class AlertManager:
             _log.info("watching every %g s: %s; alerts go to: %s", self.interval, rules, told)
 
     def _after_fork(self) -> None:
-        """A worker goes on by itself; any other child leaves it to its parent."""
-        running, self._thread = self._thread is not None, None
-        self._lock = threading.RLock()
-        if running and isinstance(self._leader, Locked):
-            self._begin()
+        """A worker goes on by itself; any other child leaves it to its parent, its file too."""
+        running, self._leads = self._ticker.running, False
+        self._ticker.after_fork()
+        self._lock, self._gate = threading.RLock(), threading.RLock()
+        if not isinstance(self._leader, Locked):
+            self._saving.path = None
+        elif running:
+            self._ticker.start()
 
 
 _managers: weakref.WeakSet[AlertManager] = weakref.WeakSet()
@@ -342,16 +393,3 @@ def _checked(registry: CollectorRegistry | None) -> Any:
     if registry is not None and not hasattr(registry, "collect"):
         raise TypeError(f"registry={registry!r}: write registry=CollectorRegistry()")
     return registries.merged(registry)
-
-
-def _saving(state_path: str | os.PathLike[str] | None, manager: AlertManager) -> Saving:
-    """Where the state goes; workers without a path keep what was told, for who leads next."""
-    directory = registries.directory()
-    if state_path is None and directory is not None:
-        return Saving(Path(directory, "geomon-alerts.state"), manager, whole=False)
-    return Saving(state_path, manager)
-
-
-def _leader() -> Leader:
-    directory = registries.directory()
-    return Alone() if directory is None else Locked(directory)

@@ -4,6 +4,9 @@ The newest state of an alert is the one that waits, in the place of an older one
 was away for an hour gets one message about how things stand, and nobody is told that something was
 resolved who had not heard that it fired: such an alert came and went unheard, and is counted as
 outdated. A resolved notice goes out only for what was told successfully to be firing.
+
+An alert may also be put as an event of its own: it is sent once, in whatever state, and neither
+changes what was told nor depends on it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ _RESOLVED_KEPT = 20 * 60.0
 class _Waiting:
     alert: Alert
     since: float
+    once: bool = False
 
 
 @dataclass(slots=True)
@@ -83,18 +87,27 @@ class Outbox:
         """Since when something waits."""
         return min((entry.since for entry in self._waiting.values()), default=None)
 
-    def put(self, alerts: Iterable[Alert], now: float) -> None:
-        """Takes alerts, firing and resolved ones; pending ones are nobody's business."""
+    def put(self, alerts: Iterable[Alert], now: float, once: bool = False) -> None:
+        """Takes alerts, firing and resolved ones; pending ones are nobody's business.
+
+        Args:
+            alerts: The alerts.
+            now: The time.
+            once: Whether they are events of their own.
+        """
         for alert in alerts:
             if alert.state != "pending":
-                self._put(alert.key, _Waiting(alert, now))
+                key = alert.key | {("", alert.state)} if once else alert.key
+                self._put(key, _Waiting(alert, now, once))
         self._make_room()
 
     def take(self, now: float) -> list[Alert]:
         """What is to be sent now; it is on the way until `delivered`, `put_back` or `drop`."""
         waiting, self._waiting = self._waiting, {}
         self._on_the_way = {
-            key: entry for key, entry in waiting.items() if self._needed(key, entry.alert, now)
+            key: entry
+            for key, entry in waiting.items()
+            if entry.once or self._needed(key, entry.alert, now)
         }
         alerts = [entry.alert for entry in self._on_the_way.values()]
         if alerts and self._whole_group:
@@ -104,6 +117,8 @@ class Outbox:
     def delivered(self, now: float) -> None:
         """What was on the way has arrived."""
         for key, entry in self._on_the_way.items():
+            if entry.once:
+                continue
             if entry.alert.state == "firing" or self._resend_delay is not None:
                 self._told[key] = _Told(entry.alert, now)
             else:
@@ -140,7 +155,8 @@ class Outbox:
         older = self._waiting.get(key)
         if older is not None:
             entry.since = min(entry.since, older.since)
-        if entry.alert.state == "firing" or key in self._told or key in self._on_the_way:
+        known = entry.once or key in self._told or key in self._on_the_way
+        if known or entry.alert.state == "firing":
             self._waiting[key] = entry
         elif older is not None:
             del self._waiting[key]

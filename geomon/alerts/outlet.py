@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from geomon.alerts.alert import Alert, Notifier
 from geomon.alerts.checks import name_of
 from geomon.alerts.delivery import Delivery, OnDone
 
 Key = frozenset[tuple[str, str]]
+_T = TypeVar("_T")
 
 
 class Outlet:
     """Hands a notifier what changed in an evaluation, as one list.
 
     One with a `resend_delay`, such as Alertmanager's, is handed everything each time, and its
-    delivery decides.
+    delivery decides. One with a method `evaluated_every` hears how many seconds apart that is.
 
     Args:
         name: What status and log records call it.
@@ -30,6 +32,9 @@ class Outlet:
         self, name: str, notifier: Notifier, repeat_interval: float, on_done: OnDone | None = None
     ) -> None:
         self.delivery = Delivery(name, notifier, on_done=on_done)
+        self.identity = _identity(notifier)
+        """What tells its notifier from others, in the next process too."""
+        self._notifier = notifier
         self._repeat_interval = repeat_interval
         self._everything = getattr(notifier, "resend_delay", None) is not None
         self._handed: dict[Key, tuple[Alert, float]] = {}
@@ -53,6 +58,17 @@ class Outlet:
         if changed:
             self.delivery.send(changed)
 
+    def evaluated_every(self, seconds: float) -> None:
+        """Says how often alerts are handed over, to a notifier that asks."""
+        tell = getattr(self._notifier, "evaluated_every", None)
+        if tell is not None:
+            tell(seconds)
+
+    def open(self, at: float) -> None:
+        """Takes alerts again after its delivery was closed; what was lost then is handed anew."""
+        self.delivery.open()
+        self._knows(self.delivery.told, at)
+
     def _is_news(self, alert: Alert, at: float) -> bool:
         earlier, when = self._handed.get(alert.key, (None, at))
         fired = earlier is not None and earlier.state == "firing"
@@ -74,7 +90,44 @@ class Outlet:
         """
         told = [Alert(**values) for values in dumped]
         self.delivery.restore(told)
+        self._knows(told, at)
+
+    def _knows(self, told: Iterable[Alert], at: float) -> None:
         self._handed = {alert.key: (alert, at) for alert in told}
+
+
+def by_identity(outlets: Iterable[Outlet]) -> dict[str, list[Outlet]]:
+    """Those that only their position tells apart, together."""
+    found: dict[str, list[Outlet]] = {}
+    for outlet in outlets:
+        found.setdefault(outlet.identity, []).append(outlet)
+    return found
+
+
+def paired(
+    earlier: Mapping[str, Sequence[_T]], outlets: Iterable[Outlet]
+) -> Iterator[tuple[Outlet, _T]]:
+    """Each outlet with what was kept of it by identity.
+
+    Where there are more or fewer of an identity than before, nobody knows which is which: they
+    begin anew, since better told twice than not at all.
+    """
+    for identity, equal in by_identity(outlets).items():
+        found = earlier.get(identity, ())
+        if len(found) == len(equal):
+            yield from zip(equal, found, strict=True)
+
+
+def _identity(notifier: Any) -> str:
+    """Its own `name`, else where its function or class is defined; geomon's own show settings."""
+    if type(notifier).__module__.startswith("geomon.alerts.notifiers."):
+        return repr(notifier)  # holds no secret
+    name = getattr(notifier, "name", None)
+    if isinstance(name, str) and name:
+        return name
+    function = notifier.func if isinstance(notifier, partial) else notifier
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def named(notifiers: Iterable[Notifier]) -> list[tuple[str, Notifier]]:

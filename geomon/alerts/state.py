@@ -1,26 +1,26 @@
 """The file that carries alerts, and the samples of long windows, over a restart.
 
 One file, written beside itself and renamed: a reader sees the old one or the new one, whole. After
-a line that names the format come the length and CRC-32 of what follows, a header of JSON, and the
-samples as arrays of 8-byte little-endian numbers.
+a line that names the format come the length and CRC-32 of what follows, a header of JSON as Python
+writes it (`Infinity`, `NaN`, lone surrogates escaped), and the samples as arrays of 8-byte
+little-endian numbers.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from geomon.series import Samples
 
-_MAGIC = b"geomon alerts 1\n"
+_MAGIC = b"geomon alerts 2\n"
 _SIZES = struct.Struct("<QQI")  # bytes of the header, of the samples, and the checksum of both
 _MAX_BYTES = 1 << 30
 
@@ -41,15 +41,15 @@ class State(NamedTuple):
     series: list[Samples]
 
 
-def save(path: Path, values: Mapping[str, Any], series: Iterable[Samples]) -> None:
+def save(path: Path, state: State) -> None:
     """Writes the file.
 
     Raises:
         OSError: it cannot be written; the earlier one is still there.
     """
-    kept = list(series)
+    kept = state.series
     shapes = [[one.labels, len(one.times), len(one.ends)] for one in kept]
-    header = orjson.dumps({"values": values, "series": shapes})
+    header = json.dumps({"values": state.values, "series": shapes}).encode()
     body = b"".join(_bytes(part) for one in kept for part in (one.times, one.values, one.ends))
     sizes = _SIZES.pack(len(header), len(body), zlib.crc32(body, zlib.crc32(header)))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def _state(data: bytes) -> State:
     header, body = data[start : start + header_size], data[start + header_size :]
     if len(body) != body_size or zlib.crc32(body, zlib.crc32(header)) != checksum:
         raise StateError("damaged: its checksum is wrong")
-    found = orjson.loads(header)
+    found = json.loads(header)
     return State(found["values"], list(_series(found["series"], body)))
 
 

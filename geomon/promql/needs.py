@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from geomon.promql.context import LOOKBACK
@@ -20,6 +21,9 @@ from geomon.promql.tree import (
     Timestamps,
 )
 
+_OF_TWO = frozenset(("delta", "deriv", "idelta", "increase", "irate", "predict_linear", "rate"))
+"""What gives nothing for a single sample."""
+
 
 def needs(expr: str, *, lookback: float = LOOKBACK) -> dict[str | None, float]:
     """The seconds that every metric of a query must be kept, for `SeriesStore.retain`.
@@ -34,6 +38,23 @@ def needs(expr: str, *, lookback: float = LOOKBACK) -> dict[str | None, float]:
         name = select.matchers.name
         found[name] = max(found.get(name, 0.0), window / 1000)
     return found
+
+
+def narrowest(expr: str) -> float:
+    """The seconds of the shortest window that must hold two samples; infinite without one.
+
+    Raises:
+        PromQLError: If the query is wrong.
+    """
+    shortest = math.inf
+    pending: list[Node] = [parse(expr)]
+    while pending:
+        node = pending.pop()
+        pending += _parts(node)
+        if isinstance(node, Call) and node.function in _OF_TWO:
+            windows = [one.range for one in node.arguments if isinstance(one, SelectRange)]
+            shortest = min([shortest, *(window / 1000 for window in windows)])
+    return shortest
 
 
 def _selectors(root: Node, lookback: int) -> Iterator[tuple[Select, int]]:
@@ -55,7 +76,7 @@ def _selectors(root: Node, lookback: int) -> Iterator[tuple[Select, int]]:
 
 def _parts(node: Node) -> Sequence[Node]:
     match node:
-        case Negation(expr) | Plus(expr) | Absent(expr):
+        case Negation(expr) | Plus(expr) | Absent(expr) | Subquery(expr):
             return [expr]
         case Binary(left=left, right=right):
             return [left, right]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from geomon import forks, losses
@@ -10,13 +10,23 @@ from geomon import forks, losses
 _COUNTING = frozenset(("counter", "histogram", "summary"))
 
 
+_FROM_ZERO = ("prometheus_client", "geomon")
+"""Whose metrics count from 0 in each process; another's collector may read a database."""
+
+
 class Reading(NamedTuple):
-    """One sample of a registry; `counts` when it is a counter's, or a histogram's."""
+    """One sample of a registry.
+
+    Attributes:
+        counts: Whether it is a counter's, or a histogram's.
+        from_zero: Whether it counts from 0 in each process, or in the workers' directory.
+    """
 
     name: str
     labels: Mapping[str, str]
     value: float
     counts: bool
+    from_zero: bool = False
 
 
 class Found(NamedTuple):
@@ -26,15 +36,18 @@ class Found(NamedTuple):
         samples: All of them.
         names: What was asked for; all when None.
         complete: Whether every collector answered.
+        assumed: Whether nobody looked: the process had not begun to count.
     """
 
     samples: Sequence[Reading] = ()
     names: frozenset[str] | None = None
     complete: bool = False
+    assumed: bool = False
 
-    def would_have(self, name: str) -> bool:
-        """Whether a metric of that name would have been seen, had it been there."""
-        return self.complete and (self.names is None or name in self.names)
+    def would_have(self, reading: Reading) -> bool:
+        """Whether that series would have been seen, had it been there."""
+        asked = self.complete and (self.names is None or reading.name in self.names)
+        return asked and (reading.from_zero or not self.assumed)
 
     def without_samples(self) -> Found:
         """The same to remember."""
@@ -49,7 +62,7 @@ def collected(registry: Any, names: Collection[str] | None) -> Found:
     for collector in _collectors(registry, wanted):
         try:
             with forks.no_fork():  # a child would keep the collector's locks for ever
-                samples += list(_readings(collector.collect(), wanted))
+                samples += list(_readings(collector, wanted))
         except Exception as error:  # a collector is anybody's code
             complete = False
             losses.failed("series", "collector", error, "a collector cannot be scraped")
@@ -70,8 +83,9 @@ def _collectors(registry: Any, wanted: frozenset[str] | None) -> list[Any]:
         ]
 
 
-def _readings(metrics: Iterable[Any], wanted: frozenset[str] | None) -> Iterator[Reading]:
-    for metric in metrics:
+def _readings(collector: Any, wanted: frozenset[str] | None) -> Iterator[Reading]:
+    from_zero = type(collector).__module__.partition(".")[0] in _FROM_ZERO
+    for metric in collector.collect():
         counting = metric.type in _COUNTING
         for sample in metric.samples:
             name, labels = sample.name, sample.labels
@@ -80,7 +94,7 @@ def _readings(metrics: Iterable[Any], wanted: frozenset[str] | None) -> Iterator
             if "" in labels.values():
                 labels = {key: text for key, text in labels.items() if text != ""}
             counts = counting and not name.endswith("_created") and "quantile" not in labels
-            yield Reading(name, labels, float(sample.value), counts)
+            yield Reading(name, labels, float(sample.value), counts, from_zero)
 
 
 def _target_info(registry: Any, wanted: frozenset[str] | None) -> list[Reading]:

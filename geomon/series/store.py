@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from geomon import locks, losses
 from geomon.series.samples import STALE, Samples, Series, milliseconds
-from geomon.series.scraping import Found, collected
+from geomon.series.scraping import Found, Reading, collected
 
 _Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -46,8 +46,7 @@ class SeriesStore:
         if not retention > 0:
             raise ValueError(f"a retention is a number of seconds above 0, not {retention!r}")
         self.refused = 0
-        self._retention = milliseconds(retention)
-        self._retentions: dict[str, int] = {}
+        self._retentions: dict[str | None, int] = {None: milliseconds(retention)}
         self._families: dict[str, dict[_Key, Series]] = {}
         self._chosen: dict[Choice, list[Series]] = {}
         self._lock = locks.lock_of(self)
@@ -56,11 +55,10 @@ class SeriesStore:
         self._present: dict[_Key, Series] = {}
         self._swept = self._newest = -(2**62)
 
-    def retain(self, name: str, seconds: float) -> None:
-        """Keeps the samples of a metric at least that long."""
+    def retain(self, name: str | None, seconds: float) -> None:
+        """Keeps the samples of a metric, or where it is None of all, at least that long."""
         with self._lock:
-            wanted = max(milliseconds(seconds), self._retention, self._retentions.get(name, 0))
-            self._retentions[name] = wanted
+            self._retentions[name] = max(milliseconds(seconds), self._retentions.get(name, 0))
 
     def append(self, labels: Mapping[str, str], timestamp: float, value: float) -> bool:
         """Adds a sample.
@@ -139,8 +137,13 @@ class SeriesStore:
                     parts += [series.between(after, until) for series in family.values()]
         return [part for part in parts if part.times]
 
-    def restore(self, parts: Iterable[Samples]) -> None:
+    def restore(self, parts: Iterable[Samples], begun: float | None = None) -> None:
         """Takes the samples of an earlier process; a series that has samples keeps its own.
+
+        Args:
+            parts: What `dump` gave.
+            begun: When the counters that will be scraped began anew from 0, in seconds since the
+                epoch; None: they are still those that the samples come from.
 
         Raises:
             ValueError: the parts are not what `dump` gave.
@@ -151,6 +154,9 @@ class SeriesStore:
                 key = (part.labels.get("__name__", ""), frozenset(own.items()))
                 self._series(key, own).restore(part)
                 self._newest = max(self._newest, part.times[-1])
+            if begun is not None:
+                self._scraped_at = max(milliseconds(begun), self._newest + 1)
+                self._scraped = Found(complete=True, assumed=True)
 
     def __len__(self) -> int:
         """How many series there are."""
@@ -179,18 +185,19 @@ class SeriesStore:
         if not series.append(time, value):
             self.refused += 1
             return False
-        series.drop(time - self._retentions.get(name, self._retention))
+        series.drop(time - self._kept(name))
         self._newest = max(self._newest, time)
         return True
 
     def _take(self, found: Found, time: int) -> int:
         present: dict[_Key, Series] = {}
         refused = 0
-        for name, labels, value, counts in found.samples:
+        for reading in found.samples:
+            name, labels, value, counts, _ = reading
             key = (name, frozenset(labels.items()))
             series = present[key] = self._series(key, labels)
-            if counts and not series.times and self._scraped.would_have(name):
-                self._begin(series, time)
+            if counts and series.newest != self._scraped_at:
+                self._begin(series, reading, time)
             refused += not self._add(name, series, time, value)
         for key, series in self._present.items():
             if key not in present:
@@ -199,17 +206,23 @@ class SeriesStore:
         self._scraped_at, self._scraped, self._present = time, found.without_samples(), present
         return refused
 
-    def _begin(self, series: Series, time: int) -> None:
-        if self._scraped_at is not None and self._scraped_at < time:
+    def _begin(self, series: Series, reading: Reading, time: int) -> None:
+        """Adds the 0 of a counter that the last scrape did not have."""
+        if self._scraped_at is None or self._scraped_at >= time:
+            return
+        if self._scraped.would_have(reading) and (reading.from_zero or not series.times):
             series.append(self._scraped_at, 0.0)
+
+    def _kept(self, name: str | None) -> int:
+        return max(self._retentions[None], self._retentions.get(name, 0))
 
     def _sweep(self) -> None:
         """Forgets series that have had no sample for as long as samples are kept."""
-        if self._newest - self._swept < max(self._retention // 8, 1_000):
+        if self._newest - self._swept < max(self._kept(None) // 8, 1_000):
             return
         self._swept = self._newest
         for name, family in list(self._families.items()):
-            oldest = self._newest - self._retentions.get(name, self._retention)
+            oldest = self._newest - self._kept(name)
             self._forget(name, family, oldest)
 
     def _forget(self, name: str, family: dict[_Key, Series], oldest: int) -> None:

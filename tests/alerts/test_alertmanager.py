@@ -14,10 +14,13 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from geomon import losses
 from geomon.alerts.alert import Alert, DeliveryError
+from geomon.alerts.defaults import watchdog
 from geomon.alerts.delivery import Delivery
+from geomon.alerts.manager import AlertManager
 from geomon.alerts.notifiers import AlertmanagerNotifier
 from geomon.alerts.notifiers.fingerprints import fingerprint
 from geomon.testing import MovableClock
@@ -191,6 +194,16 @@ def test_an_alert_is_sent_as_prometheus_sends_it(clock: MovableClock) -> None:
     ]
 
 
+def test_an_end_is_four_of_the_managers_intervals_ahead(clock: MovableClock) -> None:
+    clock.set_wall(START)
+    with receiver() as server:
+        notifiers = [AlertmanagerNotifier([server.url])]
+        manager = AlertManager([watchdog()], notifiers, 600, CollectorRegistry())
+        manager.evaluate()
+        manager.close()
+    assert [seen.json[0]["endsAt"] for seen in server.seen] == ["2023-11-14T22:53:20.000Z"]
+
+
 def test_batches_hold_64_alerts() -> None:
     with receiver() as server:
         AlertmanagerNotifier([server.url])([firing("A", n=str(n)) for n in range(130)])
@@ -252,6 +265,7 @@ def test_no_alerts_are_no_message() -> None:
         ({"urls": []}, ValueError, "urls is empty"),
         ({"urls": ["http://a", "b"]}, ValueError, r"urls\[1\] is no http"),
         ({"urls": ["http://a"], "interval": 0}, ValueError, "interval=0"),
+        ({"urls": ["http://a"], "external_url": 5}, TypeError, "external_url is a text"),
         ({"urls": ["http://a"], "labels": ["x"]}, TypeError, "labels is a mapping"),
         ({"urls": ["http://a"], "labels": {"a-b": "x"}}, ValueError, "no label name"),
         ({"urls": ["http://a"], "labels": {"a": 1}}, TypeError, "write texts"),

@@ -27,7 +27,15 @@ from geomon.alerts.templates import Template
 from geomon.promql.parsing import parse
 from geomon.promql.tree import Select
 from geomon.series import SeriesStore
-from tests.alerts.worlds import World, calls, fire_in_promtool, fires_here, steady, values_here
+from tests.alerts.worlds import (
+    World,
+    calls,
+    filled,
+    fire_in_promtool,
+    fires_here,
+    steady,
+    values_here,
+)
 from tests.promql.notation import read_labels
 
 CHAT = 'type="chat", model="m"'
@@ -210,7 +218,7 @@ def test_an_alert_by_model_goes_on_for_that_model_alone() -> None:
         minutes=10,
     )
     assert fire_in_promtool(rule, world)
-    assert "and ignoring (alertname, alertstate, severity) ALERTS{" in rule.expr
+    assert "and ignoring (alertname, alertstate, severity, window) ALERTS{" in rule.expr
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -248,7 +256,7 @@ def test_what_the_caller_says_comes_first() -> None:
         annotations={"summary": "x", "runbook": "y"},
     )
     assert (rule.name, rule.for_, rule.keep_firing_for) == ("Mine", 300.0, 60.0)
-    assert rule.labels == {"severity": "page", "type": "chat"}
+    assert rule.labels == {"severity": "page", "type": "chat", "window": "5m"}
     assert list(rule.annotations) == ["summary", "description", "runbook"]
     assert rule.annotations["summary"] == "x"
 
@@ -281,6 +289,7 @@ def test_only_spend_needs_prices() -> None:
         (lambda: error_ratio_above(0.1, foo=1), "the option foo is not known: write one of name"),
         (lambda: latency_above(-1), "seconds=-1: write a number from 0 up"),
         (lambda: latency_above(30, quantile=95), "quantile=95: write a number from 0 to 1"),
+        (lambda: latency_above(30, quantile=0), "quantile=0: write a number above 0 and below 1"),
         (lambda: request_latency_above(1, endpoint=5), "endpoint=5: write a str"),
         (lambda: spend_above(usd=-5), "usd=-5: write a number from 0 up"),
         (lambda: tokens_above(float("inf")), "tokens=inf: write a number"),
@@ -297,6 +306,15 @@ def test_a_wrong_argument_says_what_to_write(make: Callable[[], Any], says: str)
 def test_a_namespace_that_cannot_be_is_refused() -> None:
     with pytest.raises(RuleError, match="expr: "):
         memory_above(0.9, namespace="a b")
+
+
+def test_rules_that_differ_in_their_window_alone_make_alerts_of_their_own() -> None:
+    rules = [tokens_above(1099, window="1h"), tokens_above(500, window="5m")]
+    manager = AlertManager(rules, store=filled(World(tokens)))
+    assert [(alert.state, alert.labels["window"]) for alert in manager.evaluate(at=240)] == [
+        ("firing", "1h"),
+        ("firing", "5m"),
+    ]
 
 
 def test_a_condition_is_a_rule_and_can_be_compared() -> None:

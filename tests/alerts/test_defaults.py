@@ -6,15 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from geomon.alerts import conditions
 from geomon.alerts.defaults import THRESHOLDS, default_rules, watchdog
+from geomon.alerts.manager import AlertManager
 from geomon.alerts.rule import AlertRule, RuleGroup
 from geomon.alerts.rule_files import load_rules
 from geomon.alerts.rule_writing import dump_rules
 from geomon.alerts.templates import Template
 from geomon.promql import Sample
+from geomon.promql.needs import narrowest
 from geomon.settings import Buckets
 from geomon.sinks.families import families_of
 from tests.alerts import promtool
@@ -28,6 +30,7 @@ SHIPPED = [
     conditions.latency_above(30, type="chat"),
     conditions.spend_above(50),
     conditions.tokens_above(1e6, model='a"\\b'),
+    conditions.tokens_above(500, window="5m", model='a"\\b'),
     conditions.burn_rate(0.99),
     conditions.cpu_above(0.9, resolve_below=0.5, name="CPUVeryHigh"),
     conditions.error_ratio_above(0.5, by=["type", "model"], resolve_below=0.1, name="ByModel"),
@@ -56,6 +59,9 @@ def high(cpu: float, minutes: int = 16) -> World:
     return World(world.series, minutes)
 
 
+RESTARTED = ai([*calls(100, 3, 100), 0.0, 4.0], timeout=[*calls(10, 3, 100), None])
+"""Of 100 calls 10 failed before a restart, and none of 4 after it."""
+
 CASES = [
     ("AIErrorRatioHigh", ai(calls(20), 9, timeout=calls(3)), True),
     ("AIErrorRatioHigh", ai(calls(20), 9, timeout=calls(2)), False),
@@ -82,6 +88,9 @@ CASES = [
     ("AICallsAllFail", ai(steady(40), timeout=steady(30), other=steady(10)), True),
     ("AICallsAllFail", ai(steady(40), timeout=steady(30)), False),
     ("AICallsAllFail", ai(calls(9, 3, 80), cancelled=calls(9, 3, 80)), False),
+    ("AICallsAllFail", ai(calls(100, 3, 80), timeout=calls(96, 3, 80)), False),
+    ("AICallsAllFail", ai(calls(1001, 40, 70), timeout=calls(1000, 40, 70)), False),
+    ("AICallsAllFail", RESTARTED, False),
     (
         "AICallsAllFail",
         ai(calls(300, 40, 70), timeout=calls(200, 40, 70), other=calls(100, 9, 101)),
@@ -115,6 +124,25 @@ def test_there_are_seven() -> None:
         "AICallsAllFail",
     ]
     assert THRESHOLDS == {"error_rate": 0.1, "latency": 1.0, "memory": 0.9, "cpu": 0.8}
+
+
+@pytest.mark.parametrize("interval", [15, 60, 600, 3600])
+def test_windows_hold_four_samples_however_long_the_interval_is(interval: float) -> None:
+    assert min(narrowest(rule.expr) for rule in default_rules("", interval)) >= 4 * interval
+
+
+@pytest.mark.parametrize("interval", [15, 1000])
+def test_calls_that_all_fail_are_seen_at_any_interval(interval: float) -> None:
+    registry = CollectorRegistry()
+    calls = Counter("ai_requests", "-", registry=registry)
+    errors = Counter("ai_errors", "-", ["error_type"], registry=registry)
+    manager = AlertManager(registry=registry, interval=interval)
+    manager.tick(at=0)
+    calls.inc(30)
+    errors.labels("timeout").inc(30)
+    manager.tick(at=interval)
+    assert [alert.name for alert in manager.alerts] == ["AIErrorRatioHigh", "AICallsAllFail"]
+    manager.close()
 
 
 def test_the_watchdog_always_fires() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,25 @@ def test_a_notifier_with_a_resend_delay_gets_each_alert_again_after_that_time(
     assert seen == [1, 1, 2, 2, 3, 4, 4, 5, 5]
 
 
+def test_an_event_is_sent_once_in_any_state_and_is_not_kept(made: Made) -> None:
+    notifier = Notifier()
+    delivery = made(notifier)
+    for alert, once in ((A, False), (A, True), (resolved(A), True), (resolved(B), True)):
+        delivery.send([alert], once)
+        assert delivery.flush()
+    assert notifier.calls == [[A], [A], [resolved(A)], [resolved(B)]]
+    assert delivery.told == [A]
+
+
+def test_an_event_that_fails_is_sent_again(made: Made) -> None:
+    notifier = Notifier(OSError(111, "refused"))
+    delivery = made(notifier)
+    delivery.send([resolved(A)], once=True)
+    until(lambda: delivery.status()["failed"] == 1)
+    assert delivery.flush()
+    assert notifier.calls == [[resolved(A)]] * 2
+
+
 def test_pending_alerts_are_not_sent(made: Made) -> None:
     notifier = Notifier()
     delivery = made(notifier)
@@ -325,15 +346,39 @@ def test_whatever_a_notifier_raises_the_worker_goes_on(made: Made, error: BaseEx
     assert delivery.status()["delivered"] == 1
 
 
-def test_a_coroutine_that_a_notifier_gives_is_a_failure_that_says_what_to_write(
-    made: Made,
-) -> None:
-    async def send(alerts: object) -> None: ...
+async def lazy(alerts: object) -> None: ...
 
-    delivery = made(lambda alerts: send(alerts))
+
+async def items(alerts: object) -> AsyncIterator[object]:
+    yield alerts
+
+
+def pending(alerts: object) -> object:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    return loop.create_future()
+
+
+@pytest.mark.parametrize("gives", [lazy, items, pending, lambda alerts: (a for a in alerts)])
+def test_what_a_notifier_gives_and_nobody_runs_is_a_failure_that_says_what_to_write(
+    made: Made, lost: Callable[[], dict[str, int]], gives: Any
+) -> None:
+    delivery = made(lambda alerts: gives(alerts))
     delivery.send([A])
     assert delivery.flush()
     assert "asyncio.run" in str(delivery.status()["last_error"])
+    assert (delivery.status()["delivered"], lost()) == (0, {"failed": 1, "rejected": 1})
+
+
+def test_a_notifier_may_leave_it_to_another_thread_and_give_the_future(made: Made) -> None:
+    notifier = Notifier(ValueError())
+    with ThreadPoolExecutor() as pool:
+        delivery = made(lambda alerts: pool.submit(notifier, alerts))
+        delivery.send([A])
+        until(lambda: delivery.status()["failed"] == 1)
+        assert delivery.flush()
+    assert notifier.calls == [[A], [A]]
+    assert delivery.status()["delivered"] == 1
 
 
 def test_the_back_off_stays_within_a_second_and_five_minutes() -> None:
@@ -423,6 +468,16 @@ def test_close_in_the_middle_of_a_call_is_bounded_and_counts_what_is_left(
     assert caplog.messages == ["the notifier mine was closed with 2 alerts not delivered"]
 
 
+def test_after_close_it_can_be_opened_again(made: Made) -> None:
+    notifier = Notifier()
+    delivery = made(notifier)
+    for alert in (A, B):
+        delivery.open()
+        delivery.send([alert])
+        assert delivery.close()
+    assert notifier.calls == [[A], [B]]
+
+
 def test_close_ends_the_thread(made: Made) -> None:
     delivery = made(Notifier())
     delivery.send([A])
@@ -449,7 +504,8 @@ def test_a_forked_child_begins_with_an_empty_queue(tmp_path: Path) -> None:
         begun, go = threading.Event(), threading.Event()
         def notify(alerts):
             begun.set(); go.wait()
-            print(sorted(a.name + " " + a.state for a in alerts), flush=True)
+            line = str(sorted(a.name + " " + a.state for a in alerts)) + "\\n"
+            os.write(1, line.encode())  # whole: the parent writes there too
         delivery = Delivery("own", notify)
         delivery.restore([firing("old")])
         delivery.send([firing("one")]); begun.wait(); delivery.send([firing("two")])
@@ -562,9 +618,6 @@ def test_the_program_hears_of_each_attempt(made: Made) -> None:
     assert delivery.flush()
     until(lambda: len(heard) == 2)
     assert heard == [([A], str(error)), ([A], None)]
-
-
-async def lazy(alerts: object) -> None: ...
 
 
 class Lazy:

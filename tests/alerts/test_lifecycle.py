@@ -104,6 +104,17 @@ def test_more_alerts_than_the_limit_are_an_error_and_clear_them() -> None:
     assert rule.lifecycle.alerts() == []
 
 
+def test_what_fired_is_unsure_while_there_are_more_alerts_than_the_limit() -> None:
+    rule = Rule(limit=2)
+    rule.at(0, 1)
+    for time in (15, 30):
+        with pytest.raises(EvaluationError):
+            rule.lifecycle.update([({"i": str(i)}, 1.0) for i in (5, 6, 7)], time, described)
+        assert [(a.labels["i"], a.state) for a in rule.lifecycle.unsure()] == [("0", "firing")]
+    rule.at(45)
+    assert rule.lifecycle.unsure() == []
+
+
 def test_two_results_that_would_be_one_alert_are_an_error_and_change_nothing() -> None:
     rule = Rule()
     rule.at(0, 1)
@@ -127,12 +138,28 @@ def test_after_a_gap_nothing_is_resolved_until_the_window_is_filled_again() -> N
     assert states == ["firing", "firing", "resolved"]
 
 
+def test_after_a_gap_shorter_than_the_window_nothing_is_resolved_for_as_long() -> None:
+    rule = Rule()
+    rule.at(0, 1)
+    rule.lifecycle.skip(40, 55, window=86400)
+    states = [rule.at(time)[0][0] for time in (55, 94, 95)]
+    assert states == ["firing", "firing", "resolved"]
+
+
+def test_a_second_gap_does_not_cut_the_first_one_short() -> None:
+    rule = Rule()
+    rule.at(0, 1)
+    rule.lifecycle.skip(3600, 3615, window=300)
+    rule.lifecycle.skip(40, 3700, window=300)
+    assert [rule.at(time)[0][0] for time in (3914, 3915)] == ["firing", "resolved"]
+
+
 def test_alerts_survive_being_dumped_and_loaded() -> None:
     rule = Rule(for_=60, keep=30)
     rule.at(0, 1, 2)
     rule.at(60, 1)
     other = Rule(for_=60, keep=30)
-    other.lifecycle.load(rule.lifecycle.dump())
+    other.lifecycle.load(rule.lifecycle.dump(), last=60, covered=0)
     assert other.lifecycle.alerts() == rule.lifecycle.alerts()
 
 

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,51 +20,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from geomon import losses
 from geomon.alerts.alert import Alert
+from geomon.alerts.given import plain_alert
 from geomon.alerts.manager import AlertManager
 from geomon.alerts.rule import AlertRule, RecordingRule, RuleGroup
 from geomon.series import SeriesStore
 from geomon.testing import MovableClock
-
-UP = AlertRule("Down", "up == 0")
-
-
-class Told:
-    """A notifier that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.messages: list[list[tuple[str, str]]] = []
-
-    def __call__(self, alerts: Sequence[Alert]) -> None:
-        self.messages.append([(alert.name, alert.state) for alert in alerts])
-
-
-class World:
-    """A registry with one gauge, a manager over it, and a clock that moves by hand."""
-
-    def __init__(self, clock: MovableClock, **arguments: Any) -> None:
-        self.clock = clock
-        self.registry = CollectorRegistry()
-        self.up = Gauge("up", "-", registry=self.registry)
-        self.told = Told()
-        self.manager = AlertManager(
-            **{"rules": [UP], "notifiers": [self.told], "registry": self.registry} | arguments
-        )
-
-    def tick(self, *ups: float, seconds: float = 15) -> list[str]:
-        """Ticks with each value of the gauge; gives the states of the alerts after each."""
-        states = []
-        for up in ups:
-            self.up.set(up)
-            self.clock.move(seconds)
-            self.manager.tick()
-            self.messages()
-            states.append(",".join(alert.state for alert in self.manager.alerts))
-        return states
-
-    def messages(self) -> list[list[tuple[str, str]]]:
-        for outlet in self.manager._outlets:
-            outlet.delivery.flush(5)
-        return self.told.messages
+from tests.alerts.watched import UP, Told, World
 
 
 @pytest.fixture
@@ -215,6 +177,18 @@ def test_an_expression_that_gives_infinity_or_no_labels_is_evaluated(
     world.manager.close()
 
 
+def test_a_window_of_a_day_holds_for_names_that_a_regex_chooses(clock: MovableClock) -> None:
+    rule = AlertRule("Spend", 'sum(increase({__name__=~"cost.*_total"}[1d])) > 50')
+    world = World(clock, rules=[rule])
+    cost = Counter("cost", "-", registry=world.registry)
+    world.tick(1)
+    for _ in range(9):
+        cost.inc(6)
+        world.tick(1, seconds=3600)
+    assert [alert.state for alert in world.manager.alerts] == ["firing"]
+    world.manager.close()
+
+
 def test_ten_thousand_alerts_are_one_message(clock: MovableClock) -> None:
     store = SeriesStore()
     told = Told()
@@ -235,6 +209,22 @@ def test_by_hand_on_a_filled_store_nothing_is_scraped() -> None:
     (alert,) = manager.evaluate(at=300)
     assert (alert.state, alert.active_since, alert.fired_at) == ("firing", 0, 300)
     assert len(store) > 1  # ALERTS and ALERTS_FOR_STATE stand in it
+
+
+def test_nobody_is_told_of_an_end_while_a_rule_is_over_its_limit(clock: MovableClock) -> None:
+    queue = AlertRule("Full", "queue > 0")
+    world = World(clock, rules=[RuleGroup("g", [queue], limit=2)])
+    sizes = Gauge("queue", "-", ["name"], registry=world.registry)
+    sizes.labels("a").set(1)
+    world.tick(1)
+    for name in "abcd":
+        sizes.labels(name).set(name != "a")
+    world.tick(1, 1)
+    assert world.messages() == [[("Full", "firing")]]
+    sizes.clear()
+    world.tick(1)
+    assert world.messages() == [[("Full", "firing")], [("Full", "resolved")]]
+    world.manager.close()
 
 
 # --- clocks and gaps
@@ -273,6 +263,18 @@ def test_a_suspended_machine_resolves_nothing_early(clock: MovableClock) -> None
     assert [failing() for _ in range(6)] == [["firing"]] * 6
     assert world.tick(*[1] * 8)[-1] == ""
     assert world.messages() == [[("Errors", "firing")], [("Errors", "resolved")]]
+    world.manager.close()
+
+
+def test_a_short_stall_resolves_a_long_window_hardly_later(clock: MovableClock) -> None:
+    world = World(clock, rules=[AlertRule("Errors", "increase(errors_total[1h]) > 0")])
+    errors = Counter("errors", "-", registry=world.registry)
+    world.tick(1)
+    errors.inc()
+    assert world.tick(*[1] * 200)[-1] == "firing"
+    clock.move(40)
+    assert world.tick(*[1] * 35)[-1] == "firing"
+    assert world.tick(*[1] * 3)[-1] == ""
     world.manager.close()
 
 
@@ -330,7 +332,7 @@ def test_long_windows_go_on(clock: MovableClock, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"nonsense", b"geomon alerts 1\n", b"geomon alerts 1\n" + b"\x01" * 40],
+    [b"", b"nonsense", b"geomon alerts 2\n", b"geomon alerts 2\n" + b"\x01" * 40],
 )
 def test_a_corrupt_state_is_said_and_left(
     clock: MovableClock, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
@@ -338,8 +340,8 @@ def test_a_corrupt_state_is_said_and_left(
     path = tmp_path / "state"
     path.write_bytes(content)
     world = World(clock, state_path=path)
-    assert "cannot be used, and alerts start anew" in caplog.text
     assert world.tick(0) == ["firing"]
+    assert "cannot be used, and alerts start anew" in caplog.text
     world.manager.close()
 
 
@@ -376,8 +378,8 @@ def test_a_state_from_the_future_is_said_and_left(
 def test_a_state_that_cannot_be_written_is_a_counted_loss(
     clock: MovableClock, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_text("")
     world = World(clock, state_path=tmp_path / "file" / "state")
+    (tmp_path / "file").write_text("")
     before = losses.counts().get(("alerts", "state_not_written"), 0)
     world.tick(0)
     world.manager.close()
@@ -409,6 +411,79 @@ def test_the_thread_evaluates_and_ends() -> None:
         assert manager.status()["running"]
     assert not manager.status()["running"]
     assert [one for one in threading.enumerate() if one.name == "geomon-alerts"] == []
+
+
+def test_after_close_and_start_it_tells_again() -> None:
+    registry, told = CollectorRegistry(), Told()
+    up = Gauge("up", "-", registry=registry)
+    with AlertManager([UP], [told], interval=1, registry=registry) as manager:
+        eventually(lambda: told.messages == [[("Down", "firing")]])
+    up.set(1)
+    with manager:
+        eventually(lambda: told.messages == [[("Down", "firing")], [("Down", "resolved")]])
+
+
+def test_what_close_could_not_deliver_is_told_after_start() -> None:
+    registry, told = CollectorRegistry(), Told()
+    Gauge("up", "-", registry=registry)
+    fails = [OSError(111, "refused")] * 2
+
+    def notify(alerts: Sequence[Alert]) -> None:
+        if fails:
+            raise fails.pop()
+        told(alerts)
+
+    manager = AlertManager([UP], [notify], registry=registry)
+    manager.evaluate()
+    eventually(lambda: len(fails) == 1)
+    manager.close()
+    with manager:
+        eventually(lambda: told.messages == [[("Down", "firing")]])
+
+
+def test_close_takes_no_longer_than_it_may_however_many_notifiers_hang() -> None:
+    registry, release = CollectorRegistry(), threading.Event()
+    Gauge("up", "-", registry=registry)
+    hanging: list[Any] = [lambda _: release.wait(60) for _ in range(9)]
+    manager = AlertManager([UP], hanging, registry=registry)
+    manager.evaluate()
+    before, begun = losses.counts().get(("notify", "closed"), 0), time.monotonic()
+    manager.close(0.5)
+    assert time.monotonic() - begun < 3
+    assert losses.counts()[("notify", "closed")] == before + 9
+    release.set()
+
+
+def test_close_does_not_wait_for_a_collector_that_hangs_and_counts_what_is_not_saved(
+    tmp_path: Path,
+) -> None:
+    registry, hangs, release = CollectorRegistry(), threading.Event(), threading.Event()
+
+    class Slow:
+        scrapes = 0
+
+        def collect(self) -> Any:
+            self.scrapes += 1
+            if self.scrapes > 1:
+                hangs.set()
+                release.wait(60)
+            return []
+
+        def describe(self) -> Any:
+            return []
+
+    registry.register(Slow())
+    told = Told()
+    manager = AlertManager([UP], [told], 1, registry, tmp_path / "state").start()
+    assert hangs.wait(20)
+    Gauge("up", "-", registry=registry)
+    before, begun = losses.counts().get(("alerts", "state_not_written"), 0), time.monotonic()
+    manager.close(0.2)
+    assert time.monotonic() - begun < 3
+    assert losses.counts()[("alerts", "state_not_written")] == before + 1
+    release.set()
+    eventually(lambda: "geomon-alerts" not in [one.name for one in threading.enumerate()])
+    assert (told.messages, manager.status()["leading"]) == ([], False)
 
 
 def test_a_collector_that_raises_does_not_end_the_thread() -> None:
@@ -466,10 +541,11 @@ WORKER = """
             for alert in alerts:
                 file.write(f"{os.getpid()} {alert.name} {alert.state}\\n")
     rules = [AlertRule("Down", "down > 0")]
-    with AlertManager(rules, [notify], interval=1):
+    with AlertManager(rules, [notify], interval=1) as manager:
         print("ready", flush=True)
         for line in sys.stdin:
             down.set(float(line))
+            print(len(manager.alerts), flush=True)
 """
 
 
@@ -493,20 +569,23 @@ def test_one_of_several_workers_notifies_and_another_takes_over(tmp_path: Path) 
     def lines() -> list[list[str]]:
         return [line.split() for line in told.read_text().splitlines()]
 
-    def say(worker: subprocess.Popen[str], value: int) -> None:
+    def say(worker: subprocess.Popen[str], value: int) -> int:
+        """Sets the gauge; gives how many alerts the worker has."""
         assert worker.stdin is not None
+        assert worker.stdout is not None
         worker.stdin.write(f"{value}\n")
         worker.stdin.flush()
+        return int(worker.stdout.readline())
 
     try:
         for worker in workers:
             assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
-        say(workers[0], 1)
+        eventually(lambda: all(say(worker, 1) for worker in workers))
         eventually(lambda: len(lines()) == 1)
         leader = int(lines()[0][0])
         state = directory / "geomon-alerts.state"
-        eventually(lambda: state.exists() and b'"notify":[{' in state.read_bytes())
+        eventually(lambda: state.exists() and b'notify": [[{' in state.read_bytes())
         os.kill(leader, signal.SIGKILL)
         living = [worker for worker in workers if worker.pid != leader]
         say(living[0], 0)
@@ -564,6 +643,34 @@ def test_send_alert_takes_what_check_metrics_gives() -> None:
         manager.send_alert(alert)
     manager.close()
     assert told.messages == [[("memory", "firing")]]
+
+
+def test_what_was_sent_by_send_alert_is_told_once_and_does_not_go_on(
+    clock: MovableClock, tmp_path: Path
+) -> None:
+    world = World(clock, state_path=tmp_path / "state")
+    world.told.whole_group = True  # type: ignore[attr-defined]
+    world.manager.send_alert({"type": "memory", "value": 0.95})
+    world.messages()
+    world.tick(0, 1)
+    world.manager.close()
+    again = World(clock, notifiers=[world.told], state_path=tmp_path / "state")
+    again.tick(1)
+    again.manager.close()
+    assert world.told.messages == [
+        [("memory", "firing")],
+        [("Down", "firing")],
+        [("Down", "resolved")],
+    ]
+
+
+def test_send_alert_tells_an_end_as_the_program_says_it() -> None:
+    told = Told()
+    manager = AlertManager([], [told])
+    alert = plain_alert({"type": "memory", "value": 0.95}, 0)
+    manager.send_alert(replace(alert, state="resolved", resolved_at=1))
+    manager.close()
+    assert told.messages == [[("memory", "resolved")]]
 
 
 # --- wrong arguments

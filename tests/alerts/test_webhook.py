@@ -252,6 +252,8 @@ def test_wrong_arguments_are_errors() -> None:
         WebhookNotifier(url, timeout=0)
     with pytest.raises(ValueError, match="max_alerts=-1"):
         WebhookNotifier(url, max_alerts=-1)
+    with pytest.raises(TypeError, match="external_url is a text"):
+        WebhookNotifier(url, external_url=5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="control characters") as caught:
         WebhookNotifier(url, headers={"X-Token": "secret\r\nEvil: 1"})
     assert "secret" not in str(caught.value)

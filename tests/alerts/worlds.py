@@ -91,14 +91,19 @@ def fires_here(rule: AlertRule | RecordingRule, world: World) -> bool:
     return bool(values_here(rule.expr, world))
 
 
-def values_here(expr: str, world: World) -> list[float]:
+def filled(world: World) -> SeriesStore:
+    """A store with what the program counted."""
     store = SeriesStore(retention=100_000)
     for name in world.series:
         labels, _ = read_labels(name)
         for step, value in enumerate(world.full(name)):
             if value is not None:
                 store.append(labels, float(step * INTERVAL), value)
-    answer = query(expr, store, world.minutes * 60.0)
+    return store
+
+
+def values_here(expr: str, world: World) -> list[float]:
+    answer = query(expr, filled(world), world.minutes * 60.0)
     return (
         [one.value for one in answer if isinstance(one, Sample)] if isinstance(answer, list) else []
     )

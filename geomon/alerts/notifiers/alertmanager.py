@@ -15,7 +15,7 @@ from geomon.alerts.checks import number, texts
 from geomon.alerts.notifiers.addresses import address
 from geomon.alerts.notifiers.posting import Answer, Poster, refusal
 from geomon.alerts.notifiers.texts import clean, moment
-from geomon.alerts.notifiers.webhook import checked_headers, encoded
+from geomon.alerts.notifiers.webhook import checked_external_url, checked_headers, encoded
 
 _BATCH = 64
 _NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
@@ -24,10 +24,10 @@ _NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 class AlertmanagerNotifier:
     """Posts to `/api/v2/alerts` of every peer, as Prometheus does.
 
-    An alert that fires is sent again every `resend_delay`, with an end four times as far ahead, so
-    that Alertmanager resolves it by itself when this program dies. It has been sent when one peer
-    took it. Where Alertmanager refuses some alerts of a batch it still takes the others: those are
-    counted, and the batch is not sent again.
+    An alert that fires is sent again every `resend_delay`, or at each evaluation where those are
+    rarer, with an end four times as far ahead, so that Alertmanager resolves it by itself when this
+    program dies. It has been sent when one peer took it. Where Alertmanager refuses some alerts of
+    a batch it still takes the others: those are counted, and the batch is not sent again.
 
     Args:
         urls: The peers, `["http://alertmanager:9093"]`; a user and a password in a URL become the
@@ -35,7 +35,7 @@ class AlertmanagerNotifier:
         timeout: Seconds that connecting, and each step of the answer, may take.
         external_url: The program's own address, for links back.
         labels: Added to each alert that has not got them: Prometheus's `external_labels`.
-        interval: Seconds between two evaluations.
+        interval: Seconds between two evaluations; the manager's, once one has it.
         headers: Further headers.
 
     Raises:
@@ -59,12 +59,16 @@ class AlertmanagerNotifier:
         targets = [address(f"urls[{n}]", url, "/api/v2/alerts") for n, url in enumerate(found)]
         seconds, more = number("timeout", timeout), checked_headers(headers)
         self._posters = [Poster(target, seconds, more) for target in targets]
-        self._external_url = external_url
+        self._external_url = checked_external_url(external_url)
         self._labels = _checked_labels(labels)
-        self._ahead = 4 * max(self.resend_delay, number("interval", interval))
+        self._interval = number("interval", interval)
 
     def __repr__(self) -> str:
         return f"AlertmanagerNotifier({[poster.target.shown for poster in self._posters]})"
+
+    def evaluated_every(self, seconds: float) -> None:
+        """Takes the time between two evaluations of whoever calls it."""
+        self._interval = seconds
 
     def __call__(self, alerts: Sequence[Alert]) -> None:
         """Posts them in batches.
@@ -79,7 +83,8 @@ class AlertmanagerNotifier:
     def _entry(self, alert: Alert) -> dict[str, Any]:
         labels = {**self._labels, **alert.labels}
         resolved = alert.resolved_at if alert.state == "resolved" else None
-        ends = clock.wall() + self._ahead if resolved is None else resolved
+        ahead = 4 * max(self.resend_delay, self._interval)
+        ends = clock.wall() + ahead if resolved is None else resolved
         return {
             "labels": {clean(name): clean(value) for name, value in labels.items() if value != ""},
             "annotations": {clean(name): clean(text) for name, text in alert.annotations.items()},

@@ -22,6 +22,9 @@ class LogNotifier:
 
     name = "log"
 
+    def __repr__(self) -> str:
+        return "LogNotifier()"
+
     def __call__(self, alerts: Sequence[Alert]) -> None:
         """Logs them."""
         for alert in alerts:

@@ -53,7 +53,7 @@ class WebhookNotifier:
         if isinstance(max_alerts, bool) or not isinstance(max_alerts, int) or max_alerts < 0:
             raise ValueError(f"max_alerts={max_alerts!r}: write a whole number; 0 is no limit")
         self._max_alerts = max_alerts
-        self._external_url = external_url
+        self._external_url = checked_external_url(external_url)
         target = address("url", url)
         seconds = number("timeout", timeout)
         self._poster = Poster(target, seconds, checked_headers(headers), ssl_context)
@@ -88,6 +88,16 @@ def checked_headers(headers: object) -> dict[str, str]:
         text("headers' names", name, "X-Token"): text(f"headers[{name!r}]", value, "...")
         for name, value in headers.items()
     }
+
+
+def checked_external_url(url: object) -> str:
+    """The program's own address, or no text.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it holds control characters.
+    """
+    return "" if url == "" else text("external_url", url, "https://shop.example.com")
 
 
 def payload(alerts: Sequence[Alert], max_alerts: int, external_url: str) -> dict[str, Any]:
