@@ -8,7 +8,8 @@ as one request, to its first host, and let headers go on to the others.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -121,8 +122,15 @@ def _follow(response: Any, exchange: Exchange, body: Any) -> None:
             exchange.complete()
         else:
             response.stream = body(response.stream, exchange, response.headers)
+            if "content-encoding" in response.headers:
+                _follow_decoding(response, exchange)
     except Exception as error:
         exchanges.failed(error)
+
+
+def _follow_decoding(response: Any, exchange: Exchange) -> None:
+    with suppress(Exception):  # what cannot be decoded at all fails when it is read
+        response._decoder = _Decoder(response._get_content_decoder(), exchange)
 
 
 @functools.cache
@@ -192,3 +200,35 @@ class _Followed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class _Decoder:
+    """What decodes a response's body; where it cannot, nobody tells the body."""
+
+    def __init__(self, decoder: Any, exchange: Exchange) -> None:
+        self._decoder = decoder
+        self._exchange = exchange
+
+    def decode(self, data: bytes) -> Any:
+        """As the decoder's."""
+        return self._decoded(self._decoder.decode, data)
+
+    def flush(self) -> Any:
+        """As the decoder's."""
+        return self._decoded(self._decoder.flush)
+
+    def _decoded(self, decode: Callable[..., Any], *data: bytes) -> Any:
+        """Bytes of httpx's decoders, an iterator of httpx2's."""
+        try:
+            decoded = decode(*data)
+        except Exception as error:
+            self._exchange.failed(error)
+            raise
+        return decoded if isinstance(decoded, bytes) else self._each(decoded)
+
+    def _each(self, decoded: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from decoded
+        except Exception as error:
+            self._exchange.failed(error)
+            raise

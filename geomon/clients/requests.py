@@ -1,7 +1,8 @@
 """requests: each request that a session hands to an adapter, redirects included.
 
 `Session.send` follows redirects within itself. So what is followed is the `send` of the adapter
-that it asks the session for. Retries that urllib3 makes inside an adapter are one request.
+that it asks the session for, and that a hook, such as digest authentication's, asks the response
+for. Retries that urllib3 makes inside an adapter are one request.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def _around(original: Function, patch: Patch) -> Function:
         options = patch.options_of(self)
         if options is None:
             return original(self, request, **kwargs)
-        return original(_Sending(self, request, options), request, **kwargs)
+        sending = _Sending(self, request, options)
+        try:
+            return original(sending, request, **kwargs)
+        finally:
+            sending._self_over()  # the program gets the adapter itself
 
     return send
 
@@ -53,6 +58,7 @@ class _Sending(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # a session of 
         super().__init__(session)
         self._self_request = request
         self._self_options = options
+        self._self_responses: list[Any] = []
 
     def get_adapter(self, *args: Any, **kwargs: Any) -> Any:
         """As the session's, for this request."""
@@ -63,31 +69,40 @@ class _Sending(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # a session of 
             if exchange is not None:
                 exchange.failed(error)
             raise
-        return _Adapter(adapter, self._self_options)
+        return _Adapter(adapter, self._self_options, self._self_responses)
+
+    def _self_over(self) -> None:
+        for response in self._self_responses:
+            if isinstance(response.connection, _Adapter):
+                response.connection = response.connection.adapter
 
 
 class _Adapter:
-    """The adapter that one request is sent by."""
+    """The adapter that one request is sent by; a hook finds it as a response's connection."""
 
-    def __init__(self, adapter: Any, options: Options) -> None:
-        self._adapter = adapter
+    def __init__(self, adapter: Any, options: Options, responses: list[Any]) -> None:
+        self.adapter = adapter
         self._options = options
+        self._responses = responses
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._adapter, name)
+        return getattr(self.adapter, name)
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         """As the adapter's."""
         exchange = _begin(self._options, request)
         if exchange is None:
-            return self._adapter.send(request, **kwargs)
+            return self.adapter.send(request, **kwargs)
         request = _handed_on(request, exchange, self._options)
         try:
-            response = self._adapter.send(request, **kwargs)
+            response = self.adapter.send(request, **kwargs)
         except BaseException as error:
             exchange.failed(error)
             raise
         _follow(response, exchange)
+        if getattr(response, "connection", None) is self.adapter:
+            response.connection = self
+            self._responses.append(response)
         return response
 
 
@@ -179,6 +194,8 @@ class _Raw(wrapt.BaseObjectProxy):  # type: ignore[type-arg] # urllib3's respons
         try:
             for chunk in stream(*args, **kwargs):
                 exchange.take(chunk)
+                if _is_over(self.__wrapped__):
+                    exchange.complete()
                 yield chunk
                 since = clock.monotonic()
         except GeneratorExit:  # what reads it was dropped: the response may still be closed

@@ -57,16 +57,25 @@ def _name(name: Any) -> None:
         raise TypeError(f'check({name!r}): write the name first, @check("database")')
     if not name.strip() or len(name) > 100:
         raise ValueError(f"check({name[:120]!r}): write a name of 1 to 100 characters")
+    _text(f"check({name!r})", name)
 
 
 def _group(group: Any) -> None:
     if not isinstance(group, str) or not group.strip():
         raise TypeError(f'group={group!r}: write the name of a group, group="ready"')
+    _text(f"group={group!r}", group)
     if group == "live":
         raise ValueError(
             'group="live": liveness looks at no checks, since a probe that fails restarts the '
             'process, which mends no database: write group="ready"'
         )
+
+
+def _text(written: str, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{written}: write characters that UTF-8 has, no surrogates") from None
 
 
 def _seconds(name: str, value: Any, example: str) -> None:

@@ -16,10 +16,10 @@ from typing import Any, Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client.samples import Exemplar
+from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
-from geomon import clock, dispatch, locks
+from geomon import clock, dispatch, locks, registries
 
 C = TypeVar("C")
 
@@ -142,7 +142,7 @@ def count_call_apart(
         also.inc()
 
 
-class _Family(Generic[C]):
+class _Family(registries.Piecewise, Generic[C]):
     """The children of one metric, by label values."""
 
     def __init__(self, name: str, text: str, labels: Sequence[str], child: Callable[[], C]) -> None:
@@ -163,11 +163,18 @@ class _Family(Generic[C]):
 
     def collect(self) -> Iterable[Metric]:
         """The family with its samples."""
+        metric = self._empty()
+        metric.samples = list(self.samples())
+        yield metric
+
+    def samples(self) -> Iterator[Sample]:
+        """The samples, made child by child."""
         dispatch.settle()
         metric = self._empty()
         for values, child in self._children.copy().items():  # in one step: others add to it
             self._add(metric, values, child)
-        yield metric
+            yield from metric.samples
+            metric.samples.clear()
 
     def _empty(self) -> Any:
         raise NotImplementedError

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from geomon.asgi.paths import below
 from geomon.web import health
 from geomon.web.metrics import payload
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 ASGI = Callable[[Any, Any, Any], Any]
 WSGI = Callable[[Any, Any], Iterable[bytes]]
 
-_JSON = ("Content-Type", "application/json")
-_FRESH = ("Cache-Control", "no-store")
 _REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
@@ -44,9 +43,9 @@ def health_app() -> ASGI:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if await _is_over(scope, receive, send):
             return
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = below(scope.get("root_path", ""), scope["path"])
         found = await health.answer_async(path, scope)
-        await _send(scope, send, found.status_code, [_JSON, _FRESH], health.body(found))
+        await _send(scope, send, found.status_code, health.HEADERS, health.body(found))
 
     return app
 
@@ -67,7 +66,7 @@ def health_wsgi() -> WSGI:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         found = health.answer(environ.get("PATH_INFO", ""), environ)
         return _answered(
-            environ, start_response, found.status_code, [_JSON, _FRESH], health.body(found)
+            environ, start_response, found.status_code, health.HEADERS, health.body(found)
         )
 
     return _reading(app)

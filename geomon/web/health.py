@@ -17,6 +17,9 @@ from geomon.health import (
     ready_answer_async,
 )
 
+HEADERS = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+"""Those of every answer."""
+
 _SYNC: dict[str, Callable[[Any], Answer]] = {
     "": health_answer,
     "/live": lambda caller: live_answer(),

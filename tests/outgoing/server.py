@@ -108,6 +108,18 @@ class _Handler(BaseHTTPRequestHandler):
     def redirect(self) -> None:
         self.answer(302, b"go on", Location=self.query.get("to", "/redirect"))
 
+    def digest(self) -> None:
+        """Ask for digest authentication, and take any answer to that."""
+        if "Authorization" in self.headers:
+            self.ok()
+        else:
+            challenge = 'Digest realm="r", nonce="n", qop="auth", algorithm=MD5'
+            self.answer(401, b"who?", **{"WWW-Authenticate": challenge})
+
+    def garbled(self) -> None:
+        """Say that the body is gzipped, which it is not."""
+        self.answer(200, b"no gzip", **{"Content-Encoding": "gzip"})
+
     def silent(self) -> None:
         """Never answer."""
         self.server.over.wait(20)
@@ -160,8 +172,21 @@ class _Nowhere:
     def close(self) -> None:
         """Nothing is open."""
 
+    flush = close
 
+
+_NAMES = (
+    "ok",
+    "status",
+    "redirect",
+    "digest",
+    "garbled",
+    "silent",
+    "chunks",
+    "events",
+    "cut",
+    "reset",
+)
 _ROUTES: dict[str, Callable[[_Handler], None]] = {
-    f"/{name}": getattr(_Handler, name)
-    for name in ("ok", "status", "redirect", "silent", "chunks", "events", "cut", "reset")
+    f"/{name}": getattr(_Handler, name) for name in _NAMES
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,6 +15,7 @@ import httpx2
 import pytest
 import requests
 from prometheus_client import CollectorRegistry
+from requests.auth import HTTPDigestAuth
 
 import geomon
 from geomon import Call, dispatch
@@ -80,6 +82,31 @@ def test_redirects_without_end_are_requests_that_were_answered(client, server, c
     assert {said(call) for call in calls} == {("GET", server.host, 302, "ok", None)}
 
 
+def test_each_round_of_an_authentication_is_a_request_of_its_own(server, calls):
+    httpx.get(server.url + "/digest", auth=httpx.DigestAuth("u", "p"), trust_env=False)
+    requests.get(server.url + "/digest", auth=HTTPDigestAuth("u", "p"))
+
+    async def main() -> None:
+        digest = aiohttp.DigestAuthMiddleware("u", "p")
+        async with aiohttp.ClientSession(middlewares=(digest,)) as session:
+            await (await session.get(server.url + "/digest")).read()
+
+    asyncio.run(main())
+    assert list(map(said, calls)) == 3 * [
+        ("GET", server.host, 401, "ok", None),
+        ("GET", server.host, 200, "ok", None),
+    ]
+
+
+def test_what_requests_gives_has_its_own_adapter_as_connection_and_can_be_pickled(server):
+    with requests.Session() as session:
+        answer = session.get(server.url + "/digest", auth=HTTPDigestAuth("u", "p"))
+        adapter = session.get_adapter(server.url)
+        plain = pickle.loads(pickle.dumps(session.get(server.url + "/ok")))
+    assert [one.connection is adapter for one in (answer, *answer.history)] == [True, True]
+    assert (plain.status_code, plain.json()["Host"]) == (200, server.host)
+
+
 # --- failures
 
 
@@ -106,6 +133,12 @@ def test_a_body_that_breaks_off_is_an_error_with_the_status_that_came(client, se
     with pytest.raises((httpx.TransportError, httpx2.TransportError, OSError, aiohttp.ClientError)):
         client.send("GET", server.url + "/cut")
     assert list(map(said, calls)) == [("GET", server.host, 200, "error", "connection")]
+
+
+def test_a_body_that_cannot_be_decoded_is_an_error(client, server, calls):
+    with pytest.raises((httpx.DecodingError, httpx2.DecodingError, OSError, aiohttp.ClientError)):
+        client.send("GET", server.url + "/garbled")
+    assert [(call.status, call.outcome) for call in calls] == [(200, "error")]
 
 
 def test_a_stream_that_breaks_off_is_an_error(client, server, calls):
@@ -188,7 +221,9 @@ def test_an_error_answer_that_is_not_read_is_no_cancellation(server, calls):
 def test_an_answer_whose_bytes_all_came_is_whole_when_it_is_closed(server, calls):
     with httpx.stream("GET", server.url + "/ok") as response:
         next(response.iter_raw())
-    assert [call.outcome for call in calls] == ["ok"]
+    with requests.get(server.url + "/ok", stream=True) as streamed:
+        next(streamed.iter_content(100_000))
+    assert [call.outcome for call in calls] == ["ok", "ok"]
 
 
 def test_what_requests_gives_as_raw_is_followed(server, calls):

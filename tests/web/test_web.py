@@ -8,54 +8,30 @@ import json
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Enum,
+    Gauge,
+    Histogram,
+    Info,
+    Summary,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.openmetrics import exposition
+from prometheus_client.registry import Collector
 
 import geomon
 from geomon.web import health_app, health_wsgi, metrics_app, metrics_wsgi, serve
 from tests.servers import require
-
-
-@pytest.fixture
-def registry() -> Iterator[CollectorRegistry]:
-    registry = CollectorRegistry()
-    with geomon.configure(registry=registry, console=False, rules=[]):
-        with geomon.track_ai("chat", model="m"):
-            pass
-        yield registry
-
-
-def get(
-    port: int, path: str, method: str = "GET", **headers: str
-) -> tuple[int, dict[str, str], bytes]:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}",
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
-        method=method,
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, dict(answer.headers), answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, dict(error.headers), error.read()
-
-
-def asgi(app: Any, path: str, method: str = "GET", **headers: str) -> httpx.Response:
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return await client.request(method, path, headers=named)
-
-    return asyncio.run(ask())
-
+from tests.web.asking import asgi, get
 
 # --- /metrics
 
@@ -73,9 +49,46 @@ def test_a_scraper_that_asks_for_openmetrics_gets_it(registry: CollectorRegistry
     assert answer.text.endswith("# EOF\n")
 
 
+TEXT, OPENMETRICS = "text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("text/html, */*;q=0.8", TEXT),
+        ("application/openmetrics-text", OPENMETRICS),
+        ("application/openmetrics-text;q=0.9, text/plain;q=0.1", OPENMETRICS),
+        ("application/openmetrics-text;q=0.1, text/plain;q=0.9", TEXT),
+        ("application/openmetrics-text;q=0, text/plain", TEXT),
+        ("application/openmetrics-text;q=0", TEXT),
+        ("text/plain;q=0.5, Application/OpenMetrics-Text; version=1.0.0 ; Q=0.6", OPENMETRICS),
+        ("text/plain;version=1.0.0;q=0.9, */*;q=0.1", "text/plain; version=1.0.0"),
+        ("application/openmetrics-text;version=0.0.1, application/json", TEXT),
+        ("application/openmetrics-text;version=new", TEXT),
+        (";;q=;,q,,application/openmetrics-text;q=nan", TEXT),
+    ],
+)
+def test_the_format_is_the_one_that_is_liked_best(
+    registry: CollectorRegistry, accept: str, kind: str
+) -> None:
+    answer = asgi(metrics_app(), "/", accept=accept)
+    assert (answer.status_code, answer.headers["content-type"].startswith(kind)) == (200, True)
+
+
 @pytest.mark.parametrize(
     ("accepted", "zipped"),
-    [("gzip", True), ("deflate, GZIP;q=0.5", True), ("*", True), ("gzip;q=0", False), ("", False)],
+    [
+        ("gzip", True),
+        ("deflate, GZIP;q=0.5", True),
+        ("*", True),
+        ("*;q=0, gzip", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.00, *", False),
+        ("gzip;q=none", False),
+        ("", False),
+    ],
 )
 def test_a_body_is_gzipped_where_that_is_accepted(
     registry: CollectorRegistry, accepted: str, zipped: bool
@@ -84,6 +97,61 @@ def test_a_body_is_gzipped_where_that_is_accepted(
         _, headers, body = get(server.port, "/metrics", Accept_Encoding=accepted)
     assert (headers.get("Content-Encoding") == "gzip") is zipped
     assert b"ai_requests_total" in (gzip.decompress(body) if zipped else body)
+
+
+@pytest.mark.parametrize(
+    ("accept", "encode"),
+    [
+        ("", generate_latest),
+        ("application/openmetrics-text", exposition.generate_latest),
+    ],
+)
+def test_the_body_is_what_prometheus_client_makes_of_the_registry(
+    registry: CollectorRegistry, accept: str, encode: Callable[[Any], bytes]
+) -> None:
+    with geomon.bind(traceparent=f"00-{'a' * 32}-{'b' * 16}-01"), geomon.track_request("GET", "/"):
+        pass
+    fill(registry)
+    body = asgi(metrics_app(registry), "/", accept=accept).content
+    assert without_machine(body) == without_machine(encode(registry))
+    assert len(body.splitlines()) > 1000
+
+
+def without_machine(body: bytes) -> list[bytes]:
+    """The lines, but for those whose numbers are others a moment later."""
+    changing = (b"memory_usage_bytes ", b"cpu_usage_percent ")
+    return [line for line in body.splitlines(keepends=True) if not line.startswith(changing)]
+
+
+def fill(registry: CollectorRegistry) -> None:
+    """Metrics of every kind; some with more series than are made at a time."""
+    counter = Counter("jobs", "With a \\ and a\nline.", ["queue", "user"], registry=registry)
+    summary = Summary("size", "-", ["n"], unit="bytes", registry=registry)
+    for number in range(500):
+        counter.labels(f'q "{number}"', "é\n").inc(number, exemplar={"trace_id": "a"})
+        summary.labels(number).observe(number)
+    Counter("nobody", "-", ["n"], registry=registry)
+    Counter("plain", "-", registry=registry)
+    Gauge("now", "-", registry=registry).set_function(lambda: 3)
+    Histogram("took", "-", ["n"], registry=registry, namespace="n").labels(1).observe(0.2)
+    Info("build", "-", registry=registry).info({"version": "1"})
+    Enum("state", "-", ["n"], states=["on", "off"], registry=registry).labels(1).state("off")
+    Doubled("twice", "-", registry=registry).set(1)
+    registry.register(Custom())
+    registry.set_target_info({"env": "test"})
+
+
+class Doubled(Gauge):
+    def collect(self) -> Iterable[Metric]:
+        for metric in super().collect():
+            metric.samples = [one._replace(value=2 * one.value) for one in metric.samples]
+            yield metric
+
+
+class Custom(Collector):
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily("one", "-", 1)
+        yield GaugeMetricFamily("two", "-", 2)
 
 
 def test_a_registry_can_be_named() -> None:
@@ -237,50 +305,6 @@ def test_wsgi_applications_answer_alike(registry: CollectorRegistry) -> None:
         assert "ai_requests_total" in client.get("http://app/").text
     with httpx.Client(transport=httpx.WSGITransport(health_wsgi())) as client:
         assert client.get("http://app/live").json() == {"status": "alive"}
-
-
-# --- serve()
-
-
-def test_a_token_is_asked_for_on_every_path(registry: CollectorRegistry) -> None:
-    with serve(port=0, token="s3cret") as server:
-        refused = [get(server.port, path)[0] for path in ("/metrics", "/health", "/")]
-        wrong = get(server.port, "/metrics", Authorization="Bearer other")[0]
-        right = get(server.port, "/metrics", Authorization="Bearer s3cret")[0]
-    assert (refused, wrong, right) == ([401, 401, 401], 401, 200)
-
-
-def test_a_taken_port_is_no_error_and_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    with serve(port=0) as first, serve(port=first.port) as second:
-        assert (first.serving, second.serving, second.port) == (True, False, first.port)
-        assert get(second.port, "/health/live")[0] == 200
-    assert [one.message for one in caplog.records if one.name == "geomon.web"] == [
-        f"port {first.port} is taken; what serves there serves for this process too"
-    ]
-
-
-def test_a_closed_server_answers_no_more_and_can_be_closed_again() -> None:
-    server = serve(port=0)
-    server.close()
-    server.close()
-    with socket.socket() as asking:
-        assert asking.connect_ex(("127.0.0.1", server.port)) != 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "says"),
-    [
-        ({"port": "9464"}, TypeError, "write a number, port=9464"),
-        ({"port": 70_000}, ValueError, "write a number from 0 to 65535"),
-        ({"port": 0, "token": ""}, ValueError, "write a text, or leave it out"),
-    ],
-)
-def test_a_wrong_argument_is_an_error_that_says_what_to_write(
-    arguments: Any, error: type[Exception], says: str
-) -> None:
-    with pytest.raises(error, match=says):
-        serve(**arguments)
 
 
 # --- Prometheus
