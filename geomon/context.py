@@ -35,6 +35,13 @@ class Bound(dict[str, Any]):
     Its pickle is a dict of its plain values, so that a record can go to another process.
     """
 
+    outside: Bound | None = None
+    """What was bound before the request began that this was bound in; None: in no request.
+
+    A server may read the next request of a connection in a context that it copied from an earlier
+    one, and must not take along what was bound there.
+    """
+
     __setitem__ = __delitem__ = __ior__ = _refused
     clear = pop = popitem = setdefault = update = _refused
 
@@ -42,7 +49,7 @@ class Bound(dict[str, Any]):
         return dict, ({key: value for key, value in self.items() if type(value) in _PLAIN},)
 
 
-bound: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
+bound: contextvars.ContextVar[Bound] = contextvars.ContextVar(
     "geomon.bound",
     default=Bound(),  # noqa: B039 - nobody changes it
 )
@@ -68,9 +75,7 @@ class _Layer:
 
     __slots__ = ("is_left", "outer", "owner", "token")
 
-    def __init__(
-        self, owner: bind, token: contextvars.Token[Mapping[str, Any]], outer: _Layer | None
-    ) -> None:
+    def __init__(self, owner: bind, token: contextvars.Token[Bound], outer: _Layer | None) -> None:
         self.owner = owner
         self.token = token
         self.outer = outer
@@ -95,7 +100,11 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
         self._values = values
 
     def __enter__(self) -> None:
-        token = bound.set(Bound(bound.get(), **self._values))
+        before = bound.get()
+        values = Bound(before, **self._values)
+        if before.outside is not None:
+            values.outside = before.outside
+        token = bound.set(values)
         outer = _layer.get()
         while outer is not None and outer.is_left:  # elsewhere: the chain grows from task to task
             outer = outer.outer
@@ -237,7 +246,7 @@ class _Body:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._bind = bind(**values)
-        self._left: tuple[Mapping[str, Any], _Layer | None] | None = None
+        self._left: tuple[Bound, _Layer | None] | None = None
 
     def __enter__(self) -> None:
         self._tokens = bound.set(bound.get()), _layer.set(_layer.get())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from geomon.asgi.paths import below
 from geomon.asgi.tree import Tree
 from geomon.incoming.options import Read
 from geomon.incoming.served import ENDPOINT, UNMATCHED, unreadable
@@ -58,8 +59,8 @@ class Templates:
         fastapi = scope.get("fastapi")
         if fastapi and "frontend_path" in fastapi:
             return _frontend(scope, fastapi["frontend_path"])
-        if status == 404:
-            return UNMATCHED
+        if status == 404 and "endpoint" not in scope and "router" in scope:
+            return UNMATCHED  # at no cost, as it is often asked for
         redirected = status is not None and 300 <= status < 400
         return self._tree(scope).find(scope, redirected) or UNMATCHED
 
@@ -86,5 +87,5 @@ def _own_template(route: Any, scope: Any) -> str:
 
 def _frontend(scope: Any, file: str) -> str:
     """The path of a FastAPI frontend: a directory of files, under a path without parameters."""
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = below(scope.get("root_path", ""), scope["path"])
     return path.removesuffix(file).rstrip("/") or "/"

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from geomon import clock
+from geomon.asgi.paths import below
 
 _DEEPEST = 20
 _PATIENCE = 1.0  # seconds between two looks at the routes
@@ -102,8 +103,7 @@ def _chosen(entries: list[Entry], scope: Any) -> Entry | None:
 
 def _path(scope: Any) -> str:
     """The path below the application's own root."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
+    return below(scope.get("app_root_path", scope.get("root_path", "")), scope["path"])
 
 
 def routes_of(app: Any) -> Iterable[Any] | None:

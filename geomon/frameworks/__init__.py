@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeVar
 
+from geomon.frameworks import fastapi
 from geomon.frameworks.added import Added
 
 App = TypeVar("App")
 
-__all__ = ["instrument_app"]
+__all__ = ["fastapi", "instrument_app"]
 
 
 def instrument_app(
@@ -17,14 +18,16 @@ def instrument_app(
 ) -> App:
     """Tracks the requests of an application, and adds `/metrics` and `/health` where asked.
 
-    FastAPI, Starlette, Flask and Django handlers are changed in place and given back; twice changes
-    nothing more. Any other ASGI or WSGI callable is wrapped, and the wrapper given back.
+    FastAPI, Starlette and Flask applications are changed in place and given back; a second time
+    adds paths, and nothing else. Django handlers and any other ASGI or WSGI callable are wrapped,
+    and the wrapper given back.
 
     Args:
         app: The application.
-        metrics: The path where the metrics are served, such as `"/metrics"`; none: nowhere.
-        health: The path where the health report is served, `"/health"`, with `/health/live` and
-            `/health/ready` below it; none: nowhere. Requests to both paths are not counted.
+        metrics: The path where the metrics are read, such as `"/metrics"`; none: nowhere.
+        health: The path where the health report is read, `"/health"`, with `/health/live` and
+            `/health/ready` below it; none: nowhere. Requests that read them are not counted; other
+            methods, and other paths below, are the application's.
         **options: Those of `geomon.asgi.TrackingMiddleware`, which `geomon.wsgi`'s has too.
 
     Raises:
@@ -39,8 +42,6 @@ def instrument_app(
 
 def _instrumented(app: Any, added: Added, options: dict[str, Any]) -> Any:
     if _is_a(app, "Starlette", "starlette."):
-        from geomon.frameworks import fastapi
-
         return fastapi.instrument(app, added, options)
     if _is_a(app, "Flask", "flask."):
         from geomon.frameworks import flask

@@ -5,6 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from geomon.asgi.paths import below
+
+Applications = dict[str, tuple[str, Any]]
+"""By path: where the application at that path stands, and the application."""
+
+_BELOW = {"metrics": ("",), "health": ("", "/live", "/ready")}
+_READING = ("GET", "HEAD")
+
 
 class Added:
     """What is served beside an application.
@@ -27,63 +35,59 @@ class Added:
 
     def asgi(self, app: Any) -> Any:
         """The ASGI application with the paths."""
-        if not self._paths:
-            return app
-        web = import_module("geomon.web")
-        return AddedASGI(app, {p: getattr(web, f"{n}_app")() for n, p in self._paths.items()})
+        return AddedASGI(app, self._applications("app")) if self._paths else app
 
     def wsgi(self, app: Any) -> Any:
         """The WSGI application with the paths."""
-        if not self._paths:
-            return app
+        return AddedWSGI(app, self._applications("wsgi")) if self._paths else app
+
+    def _applications(self, kind: str) -> Applications:
         web = import_module("geomon.web")
-        return AddedWSGI(app, {p: getattr(web, f"{n}_wsgi")() for n, p in self._paths.items()})
+        found = {}
+        for name, own in self._paths.items():
+            application = getattr(web, f"{name}_{kind}")()
+            for rest in _BELOW[name]:
+                found[own + rest] = own, application
+        return found
 
 
 class AddedASGI:
-    """An ASGI application with others at some paths, and below them."""
+    """An ASGI application with others at some paths, where they are read."""
 
-    def __init__(self, app: Any, added: dict[str, Any]) -> None:
+    def __init__(self, app: Any, added: Applications) -> None:
         self.app = app
         self._added = added
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serves one request, WebSocket or lifespan."""
-        if scope["type"] == "http":
+        if scope["type"] == "http" and scope["method"] in _READING:
             root = scope.get("root_path", "")
-            found = _find(self._added, scope["path"].removeprefix(root))
+            path = below(root, scope["path"])
+            found = self._added.get(path.rstrip("/"))
             if found is not None:
-                path, app = found
-                inner = {**scope, "root_path": root + path, "app_root_path": root}
-                await app(inner, receive, send)
+                own, app = found
+                await app({**scope, "root_path": root + own, "path": root + path}, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
 class AddedWSGI:
-    """A WSGI application with others at some paths, and below them."""
+    """A WSGI application with others at some paths, where they are read."""
 
-    def __init__(self, app: Any, added: dict[str, Any]) -> None:
+    def __init__(self, app: Any, added: Applications) -> None:
         self.app = app
         self._added = added
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         """Serves one request."""
-        full = environ.get("PATH_INFO", "")
-        found = _find(self._added, full)
-        if found is None:
+        path = environ.get("PATH_INFO", "")
+        found = self._added.get(path.rstrip("/"))
+        if found is None or environ.get("REQUEST_METHOD") not in _READING:
             return self.app(environ, start_response)
-        path, app = found
-        root = environ.get("SCRIPT_NAME", "") + path
-        inner = {**environ, "SCRIPT_NAME": root, "PATH_INFO": full.removeprefix(path)}
+        own, app = found
+        root = environ.get("SCRIPT_NAME", "") + own
+        inner = {**environ, "SCRIPT_NAME": root, "PATH_INFO": path.removeprefix(own)}
         return app(inner, start_response)
-
-
-def _find(added: dict[str, Any], path: str) -> tuple[str, Any] | None:
-    for own, app in added.items():
-        if path == own or path.startswith(f"{own}/"):
-            return own, app
-    return None
 
 
 def _checked(name: str, path: Any) -> str:

@@ -6,13 +6,12 @@
 The entry takes its options from the setting `GEOMON = {"user_id": ..., "exclude": [...]}`; what
 reads a request there takes Django's `HttpRequest`. Django itself logs what a view raises, inside of
 the request's context, so that nothing is logged twice. Alone the entry binds the context up to the
-response, not while a streaming one runs, and counts that as whole when it is closed.
+response, not while a streaming one runs.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -21,7 +20,7 @@ from django.urls import Resolver404, resolve
 
 from geomon import asgi, dispatch, wsgi
 from geomon.frameworks.added import Added
-from geomon.incoming import binding
+from geomon.incoming import binding, failures
 from geomon.incoming.options import Options
 from geomon.incoming.served import ENDPOINT, MARK, UNMATCHED, Served, unreadable
 
@@ -77,18 +76,19 @@ def _endpoint(request: Any, status: int | None) -> str:
     """The template, nested includes in one: `/api/items/<int:pk>/`."""
     try:
         match = request.resolver_match
-        if match is None and status is not None and 300 <= status < 400:
-            match = _redirected(request)
+        if match is None and status != 404:
+            match = _unresolved(request, status)
         return UNMATCHED if match is None else "/" + match.route.lstrip("/^")
     except Exception as error:
         return unreadable(error)
 
 
-def _redirected(request: Any) -> Any:
-    """The route that CommonMiddleware sends to, with a slash at the end."""
-    for path in (request.path_info, f"{request.path_info}/"):
+def _unresolved(request: Any, status: int | None) -> Any:
+    """The route of a request that a middleware answered, or sent on to a slash at its end."""
+    redirected = status is not None and 300 <= status < 400
+    for end in ("", "/") if redirected else ("",):
         try:
-            return resolve(path, getattr(request, "urlconf", None))
+            return resolve(request.path_info + end, getattr(request, "urlconf", None))
         except Resolver404:
             continue
     return None
@@ -166,23 +166,67 @@ class TrackingMiddleware:
         if name is not None and name not in response:
             response[name] = served.call.context["request_id"]
         if getattr(response, "streaming", False):
-            self._end_when_closed(served, request, response)
+            _follow(response, request, Streaming(served, _endpoint(request, served.status)))
         else:
             error = vars(request).pop("geomon_error", None)
             self._end(served, request, error if response.status_code >= 500 else None)
         return response
 
-    def _end_when_closed(self, served: Served, request: Any, response: Any) -> None:
-        close = response.close  # to stand in for the content would keep servers from sendfile
-
-        def closed() -> None:
-            try:
-                close()
-            finally:
-                self._end(served, request, None)
-
-        response.close = closed
-
     def _end(self, served: Served, request: Any, error: BaseException | None) -> None:
-        left = isinstance(error, asyncio.CancelledError)
+        left = error is not None and failures.is_stop(error)
         served.end(_endpoint(request, served.status), error, left=left)
+
+
+class Streaming:
+    """The end of a response that streams: at its last part, or when it is closed or dropped."""
+
+    def __init__(self, served: Served, endpoint: str) -> None:
+        self._served = served
+        self._endpoint = endpoint
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Ends the call, once; with what came out of the stream before its last part."""
+        served = self._served
+        if error is not None and not failures.is_stop(error):
+            served.status = 500  # what was sent is not whole
+            served.end(self._endpoint, error)
+        else:
+            served.end(self._endpoint, error, left=error is not None and served.method != "HEAD")
+
+    def __del__(self) -> None:
+        self.end(GeneratorExit())
+
+
+def _follow(response: Any, request: Any, streaming: Streaming) -> None:
+    close = response.close
+
+    def closed() -> None:
+        try:
+            close()
+        finally:
+            streaming.end()
+
+    response.close = closed
+    is_file = getattr(response, "file_to_stream", None) is not None
+    if not (is_file and "wsgi.file_wrapper" in request.META):  # which the server sends by itself
+        follow = _parts_async if response.is_async else _parts
+        response.streaming_content = follow(response.streaming_content, streaming)
+
+
+def _parts(parts: Iterable[bytes], streaming: Streaming) -> Iterator[bytes]:
+    try:
+        yield from parts
+    except BaseException as error:
+        streaming.end(error)
+        raise
+    streaming.end()
+
+
+async def _parts_async(parts: AsyncIterable[bytes], streaming: Streaming) -> AsyncIterator[bytes]:
+    try:
+        async for part in parts:
+            yield part
+    except BaseException as error:
+        streaming.end(error)
+        raise
+    streaming.end()

@@ -12,5 +12,6 @@ def instrument(app: Any, added: Added, options: dict[str, Any]) -> Any:
     """Puts the middleware into the application, and gives it back."""
     middleware = TrackingMiddleware(app.wsgi_app, **options)
     if not isinstance(app.wsgi_app, TrackingMiddleware | AddedWSGI):
-        app.wsgi_app = added.wsgi(middleware)
+        app.wsgi_app = middleware
+    app.wsgi_app = added.wsgi(app.wsgi_app)
     return app

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from geomon import context, losses
@@ -15,7 +13,7 @@ _bound = context.bound
 
 def values(
     options: Options, source: Any, given_id: str | None, given_trace: str | None
-) -> Mapping[str, Any]:
+) -> context.Bound:
     """What to bind: `request_id`; where they are known `trace_id`, `span_id` and `user_id`.
 
     Also `trace_flags`, where the trace is not sampled. The id is the client's, where it is trusted
@@ -27,8 +25,9 @@ def values(
         given_id: What the request id's header says.
         given_trace: What `traceparent` says.
     """
-    outer = _bound.get()
-    bound: dict[str, Any] = {**outer} if outer else {}
+    before = _bound.get()
+    outside = before if before.outside is None else before.outside
+    bound: dict[str, Any] = {**outside}
     trace = None
     if isinstance(given_trace, str) and options.trust_traceparent:
         trace = traceparent.parse(given_trace)
@@ -42,7 +41,9 @@ def values(
             bound["trace_flags"] = trace.flags
     if options.user_id is not None:
         _add_user(options.user_id, source, bound)
-    return MappingProxyType(bound)
+    made = context.Bound(bound)
+    made.outside = outside
+    return made
 
 
 def _add_user(read: Any, source: Any, bound: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ handler is marked, and a filter on the servers' loggers drops its second record.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import suppress
 
@@ -20,14 +21,28 @@ _SERVERS = (
 _MARK = "_geomon_logged"
 
 
+def is_stop(error: BaseException) -> bool:
+    """Whether a request ends from outside: its task is cancelled, or its coroutine dropped.
+
+    Not where the application awaits something else that was cancelled: that it should handle.
+    """
+    if not isinstance(error, asyncio.CancelledError):
+        return isinstance(error, GeneratorExit) or type(error).__name__ == "Cancelled"  # trio's
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # in a thread
+        return True
+    return task is None or task.cancelling() > 0
+
+
 def log(error: BaseException, method: str, endpoint: str) -> None:
     """Logs an exception that the application did not handle, if a handler is there to hear it."""
-    if not isinstance(error, Exception) or not _is_heard():
+    if not _is_heard():
         return
     trace = (type(error), error, error.__traceback__)
     with suppress(Exception):  # the program's own logging may fail
         _log.error("unhandled exception in %s %s", method, endpoint, exc_info=trace)
-        setattr(error, _MARK, True)
+        vars(error)[_MARK] = True  # also where its class refuses attributes
         for name in _SERVERS:
             logging.getLogger(name).addFilter(_is_news)  # adds it once
 
@@ -46,7 +61,4 @@ def _is_heard() -> bool:
 
 def _is_news(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    if error is None or not getattr(error, _MARK, False):
-        return True
-    setattr(error, _MARK, False)  # raised again, it is news again
-    return False
+    return error is None or not vars(error).pop(_MARK, False)  # raised again, it is news again

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from geomon import clock, context, losses
@@ -32,9 +31,17 @@ class Served:
         values: What to bind.
     """
 
-    __slots__ = ("_bound_token", "_call_token", "call", "ended", "method", "sizes", "status")
+    __slots__ = (
+        "_bound_token",
+        "_call_token",
+        "call",
+        "ended",
+        "method",
+        "sizes",
+        "status",
+    )
 
-    def __init__(self, method: Any, values: Mapping[str, Any]) -> None:
+    def __init__(self, method: Any, values: context.Bound) -> None:
         self.method = _names.get(method, OTHER) if type(method) is str else OTHER
         self._bound_token = _bound.set(values)
         self.call = served.begin(self.method)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from geomon import errors
 from geomon.tracking import current
-from geomon.tracking.active import ActiveCall, Spec, finish
+from geomon.tracking.active import ActiveCall, Spec
 from geomon.tracking.active import end as _end
 
 
@@ -44,7 +45,9 @@ def end(
     active.status = status = 500 if status is None else status
     if status == 499:
         _end(active, "cancelled", error, at, "cancelled")
-    elif error is None and status < 500:
+    elif error is not None:
+        _end(active, "error", error, at, errors.classify(error))
+    elif status < 500:
         _end(active, "ok", None, at)
     else:
-        finish(active, error, at)
+        _end(active, "error", None, at, "server_error")

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from geomon import clock
-from geomon.incoming import binding, failures
+from geomon.incoming import binding, callers, failures
 from geomon.incoming.served import Served
 from geomon.wsgi import rules
 from geomon.wsgi.bodies import Body, SizedBody
@@ -148,7 +148,7 @@ class Exchange(Served):
             at = clock.monotonic()
             unanswered = self.status is None
             failures.log(error, self.method, self._endpoint(500))
-            if unanswered and self._middleware.answers and isinstance(error, Exception):
+            if unanswered and isinstance(error, Exception) and callers.is_server():
                 self._answer()
             self._end(500, error, at)
         else:

@@ -20,8 +20,8 @@ class TrackingMiddleware:
 
     A request counts under its route template, from its start to its last byte. An exception that
     the application does not handle is logged once, with the request's context, and raised on; where
-    no response has begun, a plain 500 is sent first, but not for Flask, which raises only where it
-    was told to.
+    no response has begun and a server called us, a plain 500 is sent first. Inside of another
+    middleware, which may answer in its own way, it counts as 500 all the same.
 
     Args:
         app: The application. Flask's rules are found by themselves.
@@ -64,11 +64,8 @@ class TrackingMiddleware:
         self.id_key = None
         if request_id_header is not None:
             self.id_key = "HTTP_" + request_id_header.upper().replace("-", "_")
-        rules = Rules(app, endpoint)
-        self.endpoint = rules.of
+        self.endpoint = Rules(app, endpoint).of
         """Gives the route template of an environ that was answered with a status."""
-        self.answers = not rules.is_flask
-        """Whether a 500 is sent where the application raises before it answers."""
 
     def __call__(self, environ: Environ, start_response: Any) -> Any:
         """Serves one request."""

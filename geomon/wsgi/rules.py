@@ -25,8 +25,6 @@ class Rules:
         self._read = read
         holder = _holder(app)
         self._url_map = None if holder is None else holder.url_map
-        self.is_flask = hasattr(holder, "handle_exception")
-        """Whether the application is Flask's: it raises only what it was told to."""
 
     def of(self, environ: Any, root: str, status: int | None) -> str:
         """The template; `unmatched` where no route takes the request. Raises nothing.

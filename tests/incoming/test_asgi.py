@@ -11,8 +11,9 @@ import pytest
 import geomon
 from geomon import Call
 from geomon.asgi import TrackingMiddleware
+from geomon.incoming import callers
 from geomon.testing import MovableClock, contained_failures
-from tests.incoming.raw import DISCONNECT, END, REQUEST, START, header, run, scope, sending
+from tests.incoming.raw import DISCONNECT, END, REQUEST, START, ask, header, run, scope, sending
 
 HELLO = sending(START, END)
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -221,11 +222,31 @@ def test_a_client_of_whom_send_says_that_it_left_is_499(
 
 def test_a_request_that_is_cancelled_is_499(calls: list[Call]) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        raise asyncio.CancelledError
+        await asyncio.Event().wait()
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(ask(TrackingMiddleware(app)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    assert shown(calls) == [("GET", "unmatched", 499, "cancelled")]
+
+
+def test_a_cancelled_task_that_the_application_awaits_is_its_error(
+    calls: list[Call], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        task = asyncio.create_task(asyncio.sleep(10))
+        task.cancel()
+        await task
 
     with pytest.raises(asyncio.CancelledError):
         run(TrackingMiddleware(app))
-    assert shown(calls) == [("GET", "unmatched", 499, "cancelled")]
+    assert shown(calls) == [("GET", "unmatched", 500, "error")]
+    assert logged(caplog) == ["unhandled exception in GET unmatched"]
 
 
 def test_a_disconnect_after_the_last_byte_says_nothing(calls: list[Call]) -> None:
@@ -317,9 +338,10 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.exc_info]
 
 
-def test_an_exception_counts_once_is_logged_once_and_answered(
-    calls: list[Call], caplog: pytest.LogCaptureFixture
+def test_an_exception_counts_once_is_logged_once_and_answered_to_a_server(
+    calls: list[Call], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(callers, "_SERVERS", ("tests.incoming.raw",))
     sent: list[Any] = []
 
     async def keep(message: Any) -> None:
@@ -334,6 +356,23 @@ def test_an_exception_counts_once_is_logged_once_and_answered(
     assert header(sent) == [b"r-1"]
     assert shown(calls) == [("GET", "unmatched", 500, "error")]
     assert logged(caplog) == ["unhandled exception in GET unmatched"]
+
+
+def test_another_middleware_outside_may_answer_an_exception_itself(calls: list[Call]) -> None:
+    tracked = TrackingMiddleware(failing())
+
+    async def problem(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await tracked(scope, receive, send)
+        except ValueError:
+            await send({**START, "status": 422})
+            await send(END)
+
+    assert [message.get("status", message.get("body")) for message in run(problem)] == [
+        422,
+        b"hello",
+    ]
+    assert shown(calls) == [("GET", "unmatched", 500, "error")]
 
 
 def test_its_record_has_the_requests_context(calls: list[Call]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import geomon
 from geomon import Call
+from geomon.incoming import callers
 from geomon.testing import MovableClock, contained_failures
 from geomon.wsgi import TrackingMiddleware
 from tests.incoming.raw import Server, environ_of
@@ -220,9 +221,13 @@ def fails_before_it_starts(environ: Any, start_response: Any) -> Any:
 
 
 @pytest.mark.parametrize("app", [fails_at_once, fails_before_it_starts])
-def test_an_exception_counts_once_is_logged_once_and_answered(
-    app: Any, calls: list[Call], caplog: pytest.LogCaptureFixture
+def test_an_exception_counts_once_is_logged_once_and_answered_to_a_server(
+    app: Any,
+    calls: list[Call],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(callers, "_SERVERS", ("tests.incoming.raw",))
     server = Server(TrackingMiddleware(app))
     try:
         server.ask(environ_of(HTTP_X_REQUEST_ID="r-1"))
@@ -236,6 +241,22 @@ def test_an_exception_counts_once_is_logged_once_and_answered(
     assert shown(calls) == [("GET", "unmatched", 500, "error")]
     assert logged(caplog) == ["unhandled exception in GET unmatched"]
     assert geomon.get_context() == {}
+
+
+def test_another_middleware_outside_may_answer_an_exception_itself(calls: list[Call]) -> None:
+    tracked = TrackingMiddleware(fails_at_once)
+
+    def problem(environ: Any, start_response: Any) -> Any:
+        try:
+            return tracked(environ, start_response)
+        except ValueError:
+            start_response("422 Unprocessable Content", [])
+            return [b"hello"]
+
+    server = Server(problem)
+    server.ask(environ_of())
+    assert (server.status, server.written) == ("422 Unprocessable Content", [b"hello"])
+    assert shown(calls) == [("GET", "unmatched", 500, "error")]
 
 
 def test_an_exception_in_the_body_is_an_error(calls: list[Call]) -> None:
