@@ -137,19 +137,12 @@ class Exchange(Served):
             self._left = self._at is None
         elif not (self._left and isinstance(error, OSError)):
             failures.log(error, self.method, self._middleware.endpoint(self._scope, 500))
-            if self.status is None and self._answers():
+            if self.status is None and not self._left and callers.is_server():
                 await self._answer()
             elif self._at is None:
                 self.status = 500  # what was sent is not whole
         if not self.ended:
             self._end(error)
-
-    def _answers(self) -> bool:
-        """Whether the 500 is ours: not where the program, or a Starlette application, has its own."""
-        app = self._scope.get("app")
-        handlers = getattr(app, "exception_handlers", ())
-        own = 500 in handlers or Exception in handlers or getattr(app, "debug", False)
-        return not (own or self._left) and callers.is_server()
 
     async def _answer(self) -> None:
         with suppress(Exception):  # the application's own exception is the one to raise

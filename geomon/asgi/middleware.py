@@ -28,8 +28,8 @@ class TrackingMiddleware:
     A request counts under its route template, from its start to its last byte. An exception that
     the application does not handle is logged once, with the request's context, and raised on; where
     no response has begun and a server called us, a plain 500 is sent first. Inside of another
-    middleware, which may answer in its own way, it counts as 500 all the same. WebSockets get the
-    context, and are not counted.
+    middleware, Starlette's own included, the answer is left to that, and has no request id; it
+    counts as 500 whatever it is. WebSockets get the context, and are not counted.
 
     Args:
         app: The application. Route templates of Starlette and FastAPI are found by themselves.

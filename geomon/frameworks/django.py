@@ -198,19 +198,11 @@ class Streaming:
 
 
 def _follow(response: Any, request: Any, streaming: Streaming) -> None:
-    close = response.close
-
-    def closed() -> None:
-        try:
-            close()
-        finally:
-            streaming.end()
-
-    response.close = closed
     is_file = getattr(response, "file_to_stream", None) is not None
     if not (is_file and "wsgi.file_wrapper" in request.META):  # which the server sends by itself
         follow = _parts_async if response.is_async else _parts
         response.streaming_content = follow(response.streaming_content, streaming)
+    response._resource_closers.append(streaming.end)  # a close of our own would make a cycle
 
 
 def _parts(parts: Iterable[bytes], streaming: Streaming) -> Iterator[bytes]:

@@ -18,12 +18,7 @@ _SERVERS = (
     "werkzeug.serving",
     "wsgiref.",
 )
-_BETWEEN = (
-    "fastapi.",
-    "geomon.",
-    "starlette.applications",
-    "starlette.middleware.errors",  # whose plain 500 is as ours
-)
+_BETWEEN = ("fastapi.applications", "geomon.", "starlette.applications")
 
 
 def is_server() -> bool:

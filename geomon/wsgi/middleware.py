@@ -21,7 +21,7 @@ class TrackingMiddleware:
     A request counts under its route template, from its start to its last byte. An exception that
     the application does not handle is logged once, with the request's context, and raised on; where
     no response has begun and a server called us, a plain 500 is sent first. Inside of another
-    middleware, which may answer in its own way, it counts as 500 all the same.
+    middleware the answer is left to that, and has no request id; it counts as 500 whatever it is.
 
     Args:
         app: The application. Flask's rules are found by themselves.

@@ -55,6 +55,29 @@ async def stream_async(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts())
 
 
+def stream_broken(request: HttpRequest) -> StreamingHttpResponse:
+    def parts() -> Iterator[str]:
+        yield "first"
+        raise ValueError("broken")
+
+    return StreamingHttpResponse(parts())
+
+
+async def stream_broken_async(request: HttpRequest) -> StreamingHttpResponse:
+    async def parts() -> AsyncIterator[str]:
+        yield "first"
+        raise ValueError("broken")
+
+    return StreamingHttpResponse(parts())
+
+
+def refuse(get_response: Any) -> Any:
+    def refused(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("who are you?", status=401)
+
+    return refused
+
+
 inner = [path("items/<int:pk>/", item), re_path(r"^old/(?P<pk>\d+)/$", item)]
 urlpatterns = [
     path("api/<slug:tenant>/", include(inner)),
@@ -62,4 +85,6 @@ urlpatterns = [
     path("boom/", boom),
     path("stream/", stream),
     path("stream-async/", stream_async),
+    path("broken/", stream_broken),
+    path("broken-async/", stream_broken_async),
 ]

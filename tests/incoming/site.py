@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from flask import Flask, Response
 
@@ -28,6 +28,17 @@ async def work(number: int) -> int:
 
 @app.get("/sync")
 def sync() -> dict[str, Any]:
+    return {name: str(value) for name, value in geomon.get_context().items()}
+
+
+@app.post("/upload")
+async def upload(request: Request) -> int:
+    return len(await request.body())
+
+
+@app.get("/binding")
+async def binding() -> dict[str, Any]:
+    geomon.bind(tenant="t-1").__enter__()  # and never left
     return {name: str(value) for name, value in geomon.get_context().items()}
 
 

@@ -160,8 +160,21 @@ async def blocked_lifespan(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "lifespan.startup.failed", "message": "no database"})
 
 
-fastapi_app = fastapi()
-starlette_app = starlette()
+def outside(app: Any) -> Any:
+    """Says when what geomon has wrapped is over."""
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await app(scope, receive, send)
+        finally:
+            if scope["type"] != "lifespan":
+                log.info("after %s", scope["path"])
+
+    return served
+
+
+fastapi_app = outside(fastapi())
+starlette_app = outside(starlette())
 failing_fastapi_app = fastapi(failing_lifespan)
 failing_starlette_app = starlette(failing_lifespan)
 failed_app = TrackingMiddleware(blocked_lifespan)

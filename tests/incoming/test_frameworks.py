@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import types
 from collections.abc import Iterator
@@ -297,6 +298,28 @@ def test_djangos_entry_alone_is_asynchronous_too(calls: list[Call]) -> None:
         ("GET", "/boom/", 500),
     ]
     assert [type(call.error) for call in calls] == [type(None), type(None), ValueError]
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <function Spooled")  # Django's body
+def test_djangos_entry_alone_counts_a_stream_that_breaks_off(calls: list[Call]) -> None:
+    with override_settings(MIDDLEWARE=middlewares(True)):
+        for ask, handler, path in (
+            (ask_wsgi, WSGIHandler, "/broken/"),
+            (ask_asgi, ASGIHandler, "/broken-async/"),
+        ):
+            with pytest.raises(ValueError, match="broken"):
+                ask(handler(), path)
+    assert shown(calls) == [("GET", "/broken/", 500), ("GET", "/broken-async/", 500)]
+    assert [call.outcome for call in calls] == ["error", "error"]
+    gc.collect()
+
+
+def test_what_a_middleware_of_djangos_answers_has_its_route(calls: list[Call]) -> None:
+    refuse = f"{django_site.__name__}.refuse"
+    with override_settings(MIDDLEWARE=[*middlewares(True), refuse]):
+        ask_wsgi(WSGIHandler(), "/async/7/")
+        ask_wsgi(WSGIHandler(), "/none/")
+    assert shown(calls) == [("GET", "/async/<int:pk>/", 401), ("GET", "unmatched", 401)]
 
 
 def test_django_logs_an_exception_once(calls: list[Call], caplog: pytest.LogCaptureFixture) -> None:

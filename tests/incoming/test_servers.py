@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -128,6 +129,34 @@ def test_nothing_stays_for_the_next_request_of_a_connection(uvicorn: Running) ->
     assert (first["request_id"], first["user_id"]) == ("one", "b'u-1'")
     assert second.keys() == {"request_id"}
     assert second["request_id"] != "one"
+
+
+def test_what_a_large_request_bound_stays_in_it(uvicorn: Running) -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    with httpx.Client(base_url=uvicorn.url) as client:
+        headers = {"X-User": "alice", "traceparent": trace}
+        client.post("/upload", content=b"x" * 300_000, headers=headers).raise_for_status()
+        found = [client.get("/sync").json() for _ in range(3)]
+    assert [one.keys() for one in found] == [{"request_id"}] * 3
+    assert len({one["request_id"] for one in found}) == 3
+
+
+def test_requests_that_are_sent_at_once_share_nothing(uvicorn: Running) -> None:
+    host, port = uvicorn.url.removeprefix("http://").split(":")
+    asked = [
+        "GET /binding HTTP/1.1\r\nHost: x\r\nX-User: alice\r\nX-Request-ID: first\r\n\r\n",
+        "GET /sync HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-ID: second\r\n\r\n",
+    ]
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall("".join(asked).encode())
+        answers = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    first, second = re.findall(r"^\{.*\}", answers, re.MULTILINE)
+    assert json.loads(first) == {
+        "request_id": "first",
+        "user_id": "b'alice'",
+        "tenant": "t-1",
+    }
+    assert json.loads(second) == {"request_id": "second"}
 
 
 def test_a_client_that_leaves_a_stream_is_499(uvicorn: Running) -> None:

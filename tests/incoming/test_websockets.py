@@ -7,7 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +249,14 @@ def test_sockets_and_requests_at_once_keep_their_own_ids(site: Running) -> None:
             heard.append(httpx.get(f"{site.url}/context", headers=named("three")).json())
     first = {"request_id": "one", "user_id": "u-1"}
     assert heard == [first, {"request_id": "two"}, {"request_id": "three"}] * 3
+
+
+@pytest.mark.parametrize("path", ["/echo/after", "/refused", "/boom/late"])
+def test_nothing_stays_bound_after_a_socket(site: Running, path: str) -> None:
+    with suppress(InvalidStatus), opened(site, path, additional_headers=named("after-1")):
+        pass
+    until(lambda: site.records(message=f"after {path}"))
+    assert [one for one in site.records(message=f"after {path}") if "request_id" in one] == []
 
 
 def test_nothing_of_a_socket_stays_for_the_next_request(site: Running) -> None:
