@@ -22,6 +22,7 @@ from geomon.asgi import TrackingMiddleware
 from geomon.web import metrics_app
 
 log = logging.getLogger("site")
+outer = logging.getLogger("outside")
 left: dict[str, Any] = {}
 made: dict[str, list[str]] = defaultdict(list)
 go: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -168,7 +169,7 @@ def outside(app: Any) -> Any:
             await app(scope, receive, send)
         finally:
             if scope["type"] != "lifespan":
-                log.info("after %s", scope["path"])
+                outer.info("after %s", scope["path"])
 
     return served
 
