@@ -11,6 +11,7 @@ from tests.benchmarks import (
     outgoing,
     promql,
     reading,
+    scraping,
     streams,
 )
 
@@ -24,6 +25,7 @@ for part in (
     alerts,
     incoming,
     outgoing,
+    scraping,
     imports,
     memory,
 ):
