@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.incoming.test_servers import answers, free_port
-from tests.programs import environment, until
+from tests.incoming.test_servers import free_port, serving
+from tests.programs import until
 
-ROOT = Path(__file__).parents[2]
 SERVERS = {
     "uvicorn": "-m uvicorn --workers {workers} --port {port} tests.web.counted:app",
     "gunicorn": "-m gunicorn -w {workers} -b 127.0.0.1:{port} tests.web.counted:wsgi_app",
@@ -25,27 +20,11 @@ SERVERS = {
 
 
 @contextmanager
-def serving(server: str, workers: int, log: Path, **variables: str) -> Iterator[str]:
+def metrics_of(server: str, workers: int, log: Path, **variables: str) -> Iterator[str]:
     port = free_port()
-    command = ["-W", "ignore", *SERVERS[server].format(workers=workers, port=port).split()]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env=environment(**variables),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        until(lambda: process.poll() is not None or answers(port))
-        yield f"http://127.0.0.1:{port}/metrics"
-        process.terminate()
-        process.wait(20)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    command = SERVERS[server].format(workers=workers, port=port).split()
+    with serving(["-W", "ignore", *command], port, log, **variables) as running:
+        yield f"{running.url}/metrics"
 
 
 def said(log: Path) -> list[str]:
@@ -59,7 +38,7 @@ def asked(url: str) -> bool:
 @pytest.mark.parametrize("server", SERVERS)
 def test_workers_that_count_for_themselves_are_told_once(server: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with serving(server, 2, log) as url:
+    with metrics_of(server, 2, log) as url:
         until(lambda: asked(url) and said(log) != [])
         assert all(asked(url) for _ in range(20))
     assert said(log) == ["2"]
@@ -69,6 +48,6 @@ def test_workers_that_count_for_themselves_are_told_once(server: str, tmp_path: 
 def test_one_process_and_workers_whose_numbers_add_up_are_not(server: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     for workers, variables in ((1, {}), (2, {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)})):
-        with serving(server, workers, log, **variables) as url:
+        with metrics_of(server, workers, log, **variables) as url:
             assert all(asked(url) for _ in range(20))
         assert said(log) == []
