@@ -10,7 +10,6 @@ written, as the command `geomon logs` does.
 
 from __future__ import annotations
 
-from geomon.logs import carrying
 from geomon.logs.formatter import JSONFormatter
 from geomon.logs.handlers import ConsoleHandler, FileHandler
 from geomon.logs.limits import Limits
@@ -19,8 +18,6 @@ from geomon.logs.reader import Reading, Record, read
 from geomon.logs.redaction import Redactor
 from geomon.logs.set_up import setup
 from geomon.logs.totals import Total, totals
-
-carrying.end_all()  # a formatter that was made while this was imported changes nothing yet
 
 __all__ = [
     "ConsoleHandler",

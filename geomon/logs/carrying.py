@@ -48,12 +48,6 @@ def end(formatter: object) -> None:
     _end(id(formatter))
 
 
-def end_all() -> None:
-    """Puts the earlier factory back, whoever wants ours."""
-    for one in tuple(_wanting):
-        _end(one)
-
-
 def _end(formatter: int) -> None:
     global _ours
     _wanting.discard(formatter)

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol, TextIO
 
 from geomon import losses
@@ -208,11 +209,11 @@ class QueuedHandler(logging.Handler):
             losses.count("logs", "formatter_failed")
             what = f"the formatter {type(formatter).__name__}: {type(error).__name__}"
             losses.say_once("logs", "formatter_failed", what, error)
-            return _FALLBACK.snapshot(record)
+            return _fallback().snapshot(record)
 
     def _write(self, items: Sequence[Item]) -> None:
         formatter = self.formatter
-        lines = Lines(formatter if isinstance(formatter, JSONFormatter) else _FALLBACK)
+        lines = Lines(formatter if isinstance(formatter, JSONFormatter) else _fallback())
         depth = getattr(_depth, "value", 0)
         # in the writer's thread: a destination that logs while it writes would never be done
         _depth.value = depth or _DEEPEST
@@ -243,7 +244,10 @@ def _patience(timeout: float = 5.0) -> float:
     return min(timeout, 0.5) if is_owned() else timeout
 
 
-_FALLBACK = JSONFormatter()
+@cache
+def _fallback() -> JSONFormatter:
+    """What writes the records that a formatter of the program's cannot."""
+    return JSONFormatter()
 
 
 class FileHandler(QueuedHandler):
