@@ -35,13 +35,6 @@ class Bound(dict[str, Any]):
     Its pickle is a dict of its plain values, so that a record can go to another process.
     """
 
-    outside: Bound | None = None
-    """What was bound before the request began that this was bound in; None: in no request.
-
-    A server may read the next request of a connection in a context that it copied from an earlier
-    one, and must not take along what was bound there.
-    """
-
     __setitem__ = __delitem__ = __ior__ = _refused
     clear = pop = popitem = setdefault = update = _refused
 
@@ -100,11 +93,7 @@ class bind:  # noqa: N801 - reads as a verb, like contextlib's suppress
         self._values = values
 
     def __enter__(self) -> None:
-        before = bound.get()
-        values = Bound(before, **self._values)
-        if before.outside is not None:
-            values.outside = before.outside
-        token = bound.set(values)
+        token = bound.set(Bound(bound.get(), **self._values))
         outer = _layer.get()
         while outer is not None and outer.is_left:  # elsewhere: the chain grows from task to task
             outer = outer.outer

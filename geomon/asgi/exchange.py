@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from geomon import clock
+from geomon import clock, context
 from geomon.incoming import binding, callers, failures
-from geomon.incoming.served import Served
+from geomon.incoming.served import Served, back
 
 if TYPE_CHECKING:
     from geomon.asgi.middleware import TrackingMiddleware
 
+_bound = context.bound
 _ERROR_BODY = b"Internal Server Error"
 _ERROR_HEADERS = (
     (b"content-type", b"text/plain; charset=utf-8"),
@@ -21,7 +22,11 @@ _ERROR_HEADERS = (
 
 
 class Exchange(Served):
-    """Stands between the server's `receive` and `send` and the application."""
+    """Stands between the server's `receive` and `send` and the application.
+
+    The server is called with what is bound around the request: it may read the connection's next
+    request in a copy of the context that it is called in.
+    """
 
     __slots__ = (
         "_at",
@@ -30,6 +35,7 @@ class Exchange(Served):
         "_left",
         "_middleware",
         "_out",
+        "_outer",
         "_receive",
         "_scope",
         "_send",
@@ -53,12 +59,17 @@ class Exchange(Served):
         self._in = self._out = 0
         self._counts_bytes = middleware.options.sizes
         given_id, given_trace = given(scope, middleware.header)
-        values = binding.values(middleware.options, scope, given_id, given_trace)
+        self._outer = outer = _bound.get()
+        values = binding.values(middleware.options, scope, outer, given_id, given_trace)
         Served.__init__(self, scope.get("method"), values)  # super() costs every request 0.1 µs
 
     async def receive(self) -> Any:
         """The application asks for the next part of the request."""
-        message = await self._receive()
+        token = _bound.set(self._outer)
+        try:
+            message = await self._receive()
+        finally:
+            back(token)
         if message["type"] == "http.disconnect":
             self._left = self._left or self._at is None
         elif self._counts_bytes:
@@ -68,13 +79,19 @@ class Exchange(Served):
     async def send(self, message: Any) -> None:
         """The application sends the next part of the response."""
         kind = message["type"]
+        token = None
         if kind == "http.response.start":
             message = self._start(message)
+        else:  # not at the start, when servers write their access line
+            token = _bound.set(self._outer)
         try:
             await self._send(message)
         except OSError:  # ASGI's word for a client that has left
             self._left = self._at is None
             raise
+        finally:
+            if token is not None:
+                back(token)
         if kind == "http.response.body":
             if self._counts_bytes:
                 self._out += _size(message)
@@ -87,7 +104,9 @@ class Exchange(Served):
         if self.status is not None:  # a second one, which the server refuses
             return message
         status = message.get("status")
-        self.status = int(status) if isinstance(status, int) else 500
+        if type(status) is not int:
+            status = int(status) if isinstance(status, int) else 500
+        self.status = status
         self._trailers = message.get("trailers", False)
         name = self._middleware.header
         if name is None:

@@ -103,7 +103,7 @@ class TrackingMiddleware:
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         told = given(scope, self.header)
-        token = _bound.set(binding.values(self.options, scope, *told))
+        token = _bound.set(binding.values(self.options, scope, _bound.get(), *told))
         try:
             await self.app(scope, receive, send)
         except Exception as error:

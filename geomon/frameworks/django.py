@@ -18,7 +18,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.urls import Resolver404, resolve
 
-from geomon import asgi, dispatch, wsgi
+from geomon import asgi, context, dispatch, wsgi
 from geomon.frameworks.added import Added
 from geomon.incoming import binding, failures
 from geomon.incoming.options import Options
@@ -158,7 +158,8 @@ class TrackingMiddleware:
         name = self.options.request_id_header
         given = None if name is None else request.headers.get(name)
         trace = request.headers.get("traceparent")
-        return Served(request.method, binding.values(self.options, request, given, trace))
+        outer = context.bound.get()
+        return Served(request.method, binding.values(self.options, request, outer, given, trace))
 
     def _answered(self, served: Served, request: Any, response: Any) -> Any:
         served.status = response.status_code

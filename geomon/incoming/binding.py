@@ -8,11 +8,13 @@ from geomon import context, losses
 from geomon.incoming import ids, traceparent
 from geomon.incoming.options import Options
 
-_bound = context.bound
-
 
 def values(
-    options: Options, source: Any, given_id: str | None, given_trace: str | None
+    options: Options,
+    source: Any,
+    outer: context.Bound,
+    given_id: str | None,
+    given_trace: str | None,
 ) -> context.Bound:
     """What to bind: `request_id`; where they are known `trace_id`, `span_id` and `user_id`.
 
@@ -22,12 +24,11 @@ def values(
     Args:
         options: The middleware's.
         source: The ASGI scope or WSGI environ, which `user_id` reads.
+        outer: What is bound around the request.
         given_id: What the request id's header says.
         given_trace: What `traceparent` says.
     """
-    before = _bound.get()
-    outside = before if before.outside is None else before.outside
-    bound: dict[str, Any] = {**outside}
+    bound: dict[str, Any] = {**outer} if outer else {}
     trace = None
     if isinstance(given_trace, str) and options.trust_traceparent:
         trace = traceparent.parse(given_trace)
@@ -41,9 +42,7 @@ def values(
             bound["trace_flags"] = trace.flags
     if options.user_id is not None:
         _add_user(options.user_id, source, bound)
-    made = context.Bound(bound)
-    made.outside = outside
-    return made
+    return context.Bound(bound)
 
 
 def _add_user(read: Any, source: Any, bound: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Token
 from typing import Any
 
 from geomon import clock, context, losses
@@ -31,15 +32,7 @@ class Served:
         values: What to bind.
     """
 
-    __slots__ = (
-        "_bound_token",
-        "_call_token",
-        "call",
-        "ended",
-        "method",
-        "sizes",
-        "status",
-    )
+    __slots__ = ("_bound_token", "_call_token", "call", "ended", "method", "sizes", "status")
 
     def __init__(self, method: Any, values: context.Bound) -> None:
         self.method = _names.get(method, OTHER) if type(method) is str else OTHER
@@ -82,6 +75,14 @@ class Served:
             _bound.reset(self._bound_token)
         except (ValueError, RuntimeError):  # closed in another context, or twice
             pass
+
+
+def back(token: Token[context.Bound]) -> None:
+    """Makes bound again what was so before."""
+    try:  # noqa: SIM105 - a suppress() costs every request 0.3 µs
+        _bound.reset(token)
+    except ValueError:  # closed in another context
+        pass
 
 
 def unreadable(error: Exception) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from geomon import clock
+from geomon import clock, context
 from geomon.incoming import binding, callers, failures
 from geomon.incoming.served import Served
 from geomon.wsgi import rules
@@ -62,7 +62,8 @@ class Exchange(Served):
         """Whether the application's code runs now."""
         given_id = environ.get(middleware.id_key)
         given_trace = environ.get("HTTP_TRACEPARENT")
-        values = binding.values(middleware.options, environ, given_id, given_trace)
+        outer = context.bound.get()
+        values = binding.values(middleware.options, environ, outer, given_id, given_trace)
         super().__init__(environ.get("REQUEST_METHOD"), values)
         self._token = _open.set(self)
 
