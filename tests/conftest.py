@@ -19,7 +19,9 @@ settings.load_profile("any machine")
 def defaults() -> Iterator[None]:
     """Each test begins as a program does: nothing is configured yet."""
     yield
-    dispatch.install(None)
+    used = dispatch.install(None)
+    for sink in used.sinks if used is not None else ():
+        getattr(sink, "close", lambda: None)()  # else each hears of every loss ever after
 
 
 @pytest.fixture

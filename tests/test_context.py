@@ -8,6 +8,7 @@ import inspect
 import pickle
 import threading
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -586,6 +587,29 @@ def test_tasks_inherit_the_context():
         return await task
 
     assert asyncio.run(main()) == {"a": 1}
+
+
+def test_a_task_keeps_alive_what_it_was_started_in_and_no_blocks_left_before():
+    class Value:
+        pass
+
+    async def job(more):
+        value = Value()
+        seen.append(weakref.ref(value))
+        with bind(value=value):
+            if more:
+                return asyncio.create_task(job(more - 1))
+            gc.collect()
+            return [reference() is not None for reference in seen]
+
+    async def main():
+        found = await job(5)
+        while isinstance(found, asyncio.Task):
+            found = await found
+        return found
+
+    seen = []
+    assert asyncio.run(main()) == [False] * 4 + [True] * 2
 
 
 async def _coroutine() -> None: ...

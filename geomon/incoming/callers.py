@@ -8,7 +8,7 @@ from types import FrameType
 _SERVERS = (
     "cheroot.",
     "granian.",
-    "gunicorn.",
+    "gunicorn.workers.",  # not its ASGI part, which logs no exception after an answer
     "hypercorn.app_wrappers",
     "mangum.",
     "uvicorn.middleware.message_logger",

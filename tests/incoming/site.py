@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from flask import Flask, Response
 
 import geomon
+from geomon.asgi import TrackingMiddleware
 from geomon.frameworks import instrument_app
 
 app = instrument_app(FastAPI(), user_id=lambda scope: dict(scope["headers"]).get(b"x-user"))
@@ -81,6 +82,33 @@ def broken(environ: Any, start_response: Any) -> Any:
 
 
 bare_app = instrument_app(broken)
+
+
+async def broken_asgi(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError("broken")
+
+
+bare_asgi_app = instrument_app(broken_asgi)
+
+
+class Outer:
+    """The program's own middleware around ours: it binds, and answers what is raised inside."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        with geomon.bind(tenant=dict(scope["headers"]).get(b"x-tenant", b"").decode()):
+            try:
+                await self.app(scope, receive, send)
+            except ValueError as error:
+                await PlainTextResponse(str(error), 422)(scope, receive, send)
+
+
+outer_app = Outer(TrackingMiddleware(FastAPI(routes=app.routes), exclude=["/sync"]))
+outer_bare_app = Outer(TrackingMiddleware(broken_asgi))
 
 
 try:

@@ -186,6 +186,26 @@ def test_what_a_middleware_answers_or_hides_has_its_template(
     assert [call.endpoint for call in calls] == ["/x/{a}", "unmatched"]
 
 
+async def missing(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("no such thing", 404)
+
+
+def test_an_endpoints_own_404_has_its_template_behind_a_copied_scope(calls: list[Call]) -> None:
+    mount = Mount("/m/{m}", routes=[Route("/x/{a}", missing)], middleware=[Middleware(Copy)])
+    client = starlette(Route("/x/{a}", missing), mount, middleware=[Middleware(Copy)])
+    for path in ("/x/1", "/m/1/x/2", "/m/1/none", "/none"):
+        client.get(path)
+    assert [call.endpoint for call in calls] == ["/x/{a}", "/m/{m}/x/{a}", "unmatched", "unmatched"]
+
+
+def test_a_root_path_is_whole_segments(calls: list[Call]) -> None:
+    app = TrackingMiddleware(Starlette(routes=[Route("/apiary/{x}", answer)]))
+    client = TestClient(app, root_path="/api", follow_redirects=False)
+    for path in ("/apiary/1", "/apiary/1/", "/api/apiary/1/"):
+        client.get(path)
+    assert [call.endpoint for call in calls] == ["/apiary/{x}"] * 3
+
+
 def test_the_servers_root_path_is_no_part_of_the_template(calls: list[Call]) -> None:
     app = FastAPI()
     app.mount("/m/{m}", Starlette(routes=[Route("/x/{a}", answer)]))

@@ -25,7 +25,7 @@ UVICORN = """
 import sys, uvicorn
 from geomon.logs import setup
 setup(console=True, log_dir=None)
-uvicorn.run("tests.incoming.site:app", port=int(sys.argv[1]), log_config=None)
+uvicorn.run(f"tests.incoming.site:{sys.argv[1]}", port=int(sys.argv[2]), log_config=None)
 """
 SCRAPE = """
 import sys
@@ -92,9 +92,13 @@ def answers(port: int) -> bool:
 
 @pytest.fixture(scope="module")
 def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    port, log = free_port(), tmp_path_factory.mktemp("uvicorn") / "log"
-    with serving(["-c", UVICORN, str(port)], port, log) as running:
+    with uvicorn_of("app", tmp_path_factory.mktemp("uvicorn")) as running:
         yield running
+
+
+def uvicorn_of(app: str, tmp_path: Path) -> Any:
+    port = free_port()
+    return serving(["-c", UVICORN, app, str(port)], port, tmp_path / "log")
 
 
 def gunicorn(app: str, tmp_path: Path, *more: str, **variables: str) -> Any:
@@ -157,6 +161,55 @@ def test_requests_that_are_sent_at_once_share_nothing(uvicorn: Running) -> None:
         "tenant": "t-1",
     }
     assert json.loads(second) == {"request_id": "second"}
+
+
+def test_what_a_middleware_around_ours_binds_is_its_own_requests(tmp_path: Path) -> None:
+    with uvicorn_of("outer_app", tmp_path) as running, httpx.Client() as client:
+        for number in range(3):
+            headers = {"X-Tenant": f"t-{number}", "X-Request-ID": f"r-{number}"}
+            client.post(f"{running.url}/upload", content=b"x" * 300_000, headers=headers)
+            excluded = client.get(f"{running.url}/sync", headers={"X-Tenant": "t"}).json()
+            assert excluded == {"tenant": "t"}
+        wanted = {"logger": "geomon.http", "status": 200}
+        until(lambda: len(running.records(**wanted)) == 3)
+    assert [(one["tenant"], one["request_id"]) for one in running.records(**wanted)] == [
+        ("t-0", "r-0"),
+        ("t-1", "r-1"),
+        ("t-2", "r-2"),
+    ]
+
+
+def test_what_a_middleware_around_ours_answers_is_the_answer(tmp_path: Path) -> None:
+    with uvicorn_of("outer_bare_app", tmp_path) as running:
+        response = httpx.get(running.url)
+    assert (response.status_code, response.text) == (422, "broken")
+
+
+def test_uvicorn_sends_our_500_and_logs_it_once(tmp_path: Path) -> None:
+    with uvicorn_of("bare_asgi_app", tmp_path) as running:
+        response = httpx.get(running.url, headers={"X-Request-ID": "r-1"})
+    assert (response.status_code, response.text) == (500, "Internal Server Error")
+    assert response.headers["x-request-id"] == "r-1"
+    tracebacks = [record for record in running.records() if "exception" in record]
+    assert [(one["request_id"], one["logger"]) for one in tracebacks] == [("r-1", "geomon.http")]
+
+
+def test_gunicorns_asgi_worker_logs_what_nobody_hears_from_us(tmp_path: Path) -> None:
+    with gunicorn("bare_asgi_app", tmp_path, "-k", "asgi") as running:
+        assert httpx.get(running.url).status_code == 500
+    assert (tmp_path / "log").read_text().count("ValueError: broken") == 1
+
+
+def test_a_client_that_leaves_an_upload_is_499_and_logged_once_with_the_id(tmp_path: Path) -> None:
+    with uvicorn_of("app", tmp_path) as running:
+        port = int(running.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as leaving:
+            head = "POST /upload HTTP/1.1\r\nHost: x\r\nX-Request-ID: cut-1\r\n"
+            leaving.sendall(f"{head}Content-Length: 9\r\n\r\nhalf".encode())
+        until(lambda: running.records(status=499))
+        httpx.get(f"{running.url}/jobs/1")  # what uvicorn has to say is said by then
+        tracebacks = [record for record in running.records() if "exception" in record]
+    assert [(one["request_id"], one["logger"]) for one in tracebacks] == [("cut-1", "geomon.http")]
 
 
 def test_a_client_that_leaves_a_stream_is_499(uvicorn: Running) -> None:

@@ -92,6 +92,22 @@ def test_a_response_that_the_server_never_closes_ends_with_the_next_request(
     assert geomon.get_context() == {}
 
 
+def test_what_an_application_binds_and_never_leaves_ends_with_its_request(
+    calls: list[Call],
+) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        if "user" in environ:
+            geomon.bind(user_id=environ["user"]).__enter__()
+        start_response("200 OK", [])
+        return [geomon.get_context().get("user_id", "none").encode()]
+
+    tracked = TrackingMiddleware(app)
+    with geomon.bind(service="s"):
+        bodies = [Server(tracked).ask(environ_of(**user)) for user in ({"user": "u-1"}, {})]
+        assert geomon.get_context() == {"service": "s"}
+    assert (bodies, geomon.get_context()) == ([b"u-1", b"none"], {})
+
+
 def test_an_application_may_ask_another_one_meanwhile(calls: list[Call]) -> None:
     tracked = TrackingMiddleware(hello)
 

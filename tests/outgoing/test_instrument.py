@@ -487,6 +487,7 @@ def test_aiohttps_own_middlewares_and_errors_for_a_status_work(server, calls):
             async with session.get(server.url + "/status?code=503") as response:
                 assert response.status == 503
             async with session.get(server.url + "/ok", middlewares=()) as response:
+                await response.read()
                 assert response.status == 200
         async with aiohttp.ClientSession(raise_for_status=True) as session:
             with pytest.raises(aiohttp.ClientResponseError):

@@ -38,27 +38,28 @@ def noted(name: str) -> Iterator[None]:
             under_way[name] -= 1
 
 
-@geomon.health.check("sync", timeout=TIMEOUT)
 def hangs() -> None:
     with noted("sync"):
         threading.Event().wait()
 
 
-@geomon.health.check("async", timeout=TIMEOUT)
 async def hangs_on_its_own_loop() -> None:
     with noted("async"):
         await asyncio.Event().wait()
 
 
-@geomon.health.check("on the server's loop", timeout=TIMEOUT, loop="caller")
 async def hangs_on_the_servers_loop() -> None:
     with noted("on the server's loop"):
         await asyncio.Event().wait()
 
 
-@geomon.health.check("well")
-def well() -> bool:
-    return True
+def register() -> None:
+    """Registers the checks, in the program that is served."""
+    check = geomon.health.check
+    check("sync", timeout=TIMEOUT)(hangs)
+    check("async", timeout=TIMEOUT)(hangs_on_its_own_loop)
+    check("on the server's loop", timeout=TIMEOUT, loop="caller")(hangs_on_the_servers_loop)
+    check("well")(lambda: True)
 
 
 @app.get("/state")

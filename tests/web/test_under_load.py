@@ -20,7 +20,9 @@ CALLS = 100
 PATIENCE = 60  # seconds until an answer counts as missing
 HANGING = """
 import sys, uvicorn
-uvicorn.run("tests.web.hanging:served", port=int(sys.argv[1]), log_level="warning")
+from tests.web import hanging
+hanging.register()
+uvicorn.run(hanging.served, port=int(sys.argv[1]), log_level="warning")
 """
 
 
