@@ -60,14 +60,15 @@ def check_sink(sink: Any) -> None:
         raise TypeError(
             f"the sink {sink!r} cannot be called: a sink is a function that takes a Call"
         )
-    if any(_is_lazy(function) for function in (sink, type(sink).__call__)):
+    if any(is_lazy(function) for function in (sink, type(sink).__call__)):
         raise TypeError(
             f"the sink {sink!r} is an async or generator function, whose body nobody would run: "
             "write a plain function, such as the put of a queue.SimpleQueue that a thread reads"
         )
 
 
-def _is_lazy(function: Any) -> bool:
+def is_lazy(function: Any) -> bool:
+    """Whether to call it runs nothing of its body: an async or generator function."""
     return (
         inspect.iscoroutinefunction(function)
         or inspect.isasyncgenfunction(function)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterable
 from typing import Any
+
+from geomon.dispatch import is_lazy
 
 
 def check_notifier(notifier: Any) -> None:
@@ -24,7 +25,7 @@ def check_notifier(notifier: Any) -> None:
             f"a notifier is a function that takes a list of alerts, not a {_kind(notifier)}: "
             "write notifiers=[send], or EmailNotifier(...)"
         )
-    if any(_is_lazy(function) for function in (notifier, type(notifier).__call__)):
+    if any(is_lazy(function) for function in (notifier, type(notifier).__call__)):
         raise TypeError(
             f"the notifier {name_of(notifier)} is an async or generator function, whose body "
             "nobody would run: write a plain function, such as "
@@ -39,14 +40,6 @@ def name_of(notifier: Any) -> str:
         return name
     name = getattr(notifier, "__name__", None)
     return name if isinstance(name, str) else type(notifier).__name__
-
-
-def _is_lazy(function: Any) -> bool:
-    return (
-        inspect.iscoroutinefunction(function)
-        or inspect.isasyncgenfunction(function)
-        or inspect.isgeneratorfunction(function)
-    )
 
 
 def number(name: str, value: object, most: float = math.inf) -> float:

@@ -433,7 +433,7 @@ def test_what_close_could_not_deliver_is_told_after_start() -> None:
             raise fails.pop()
         told(alerts)
 
-    manager = AlertManager([UP], [notify], registry=registry)
+    manager = AlertManager([UP], [notify], interval=1, registry=registry)
     manager.evaluate()
     eventually(lambda: len(fails) == 1)
     manager.close()

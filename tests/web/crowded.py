@@ -43,7 +43,7 @@ ASKED: dict[str, dict[str, str]] = {
 app = instrument_app(FastAPI(), metrics="/metrics")
 
 
-@app.get("/work/{number}")
+@app.get("/jobs/{number}")
 async def work(number: int) -> int:
     return number
 
@@ -104,7 +104,7 @@ def scraping(url: str, *asked: Mapping[str, str]) -> Iterator[list[Scraped]]:
 
 
 class Worked(NamedTuple):
-    """An answer of `/work`."""
+    """An answer of `/jobs`."""
 
     status: int
     text: str
@@ -113,7 +113,7 @@ class Worked(NamedTuple):
 
 
 async def pace(url: str, requests: int, interval: float) -> list[Worked]:
-    """Asks for `/work/0`, `/work/1`, ... at a steady pace, whatever becomes of those before.
+    """Asks for `/jobs/0`, `/jobs/1`, ... at a steady pace, whatever becomes of those before.
 
     One more is asked for at first, which is not among the answers.
     """
@@ -122,10 +122,10 @@ async def pace(url: str, requests: int, interval: float) -> list[Worked]:
         async def ask(number: int) -> Worked:
             due = begin + number * interval
             await asyncio.sleep(due - time.perf_counter())
-            answer = await client.get(f"/work/{number}")
+            answer = await client.get(f"/jobs/{number}")
             return Worked(answer.status_code, answer.text, time.perf_counter() - due)
 
-        await client.get("/work/0")  # what the first one imports is no latency
+        await client.get("/jobs/0")  # what the first one imports is no latency
         with _undisturbed():
             begin = time.perf_counter()
             return await asyncio.gather(*map(ask, range(requests)))

@@ -59,7 +59,7 @@ def test_every_request_beside_a_scrape_is_answered(load: Load) -> None:
 
 def test_every_request_beside_a_scrape_is_counted_once(load: Load) -> None:
     counted = [line for line in load.metrics.splitlines() if line.startswith("http_requests_total")]
-    labels = 'endpoint="/work/{number}",method="GET",status="200"'
+    labels = 'endpoint="/jobs/{number}",method="GET",status="200"'
     # with the one that came at first
     assert counted == [f"http_requests_total{{{labels}}} {float(REQUESTS + 1)}"]
 
